@@ -1,0 +1,1 @@
+"""The `aistorch` command."""

@@ -1,0 +1,67 @@
+"""How objects are read: frozen settings, the same for every dataset, safe to share and to pickle."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from aistorch.errors import InvalidArgumentError
+
+MIB = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """When a read is tried again.
+
+    Attributes:
+        attempts: Requests made for one object before giving up, the first one included.
+        backoff: Seconds waited before the second attempt; doubled for each one after it.
+        backoff_max: Seconds, the most that is waited between two attempts.
+        connect_timeout: Seconds for a connection to be accepted.
+        read_timeout: Seconds without a byte arriving after which a request counts as lost.
+    """
+
+    attempts: int = 6
+    backoff: float = 0.1
+    backoff_max: float = 5.0
+    connect_timeout: float = 3.0
+    read_timeout: float = 20.0
+
+    def __post_init__(self) -> None:
+        if self.attempts < 1:
+            raise InvalidArgumentError(f"RetryPolicy.attempts is {self.attempts}; at least 1 request is needed")
+        for name in ("backoff", "backoff_max", "connect_timeout", "read_timeout"):
+            value = getattr(self, name)
+            if value < 0:
+                raise InvalidArgumentError(f"RetryPolicy.{name} is {value}; seconds cannot be negative")
+
+    def delay(self, attempt: int) -> float:
+        """Seconds to wait after failed attempt number `attempt` (the first is 1)."""
+        return float(min(self.backoff * 2 ** (attempt - 1), self.backoff_max))
+
+
+@dataclass(frozen=True, slots=True)
+class ReadConfig:
+    """How object bytes are read.
+
+    Attributes:
+        budget: Bytes that may be in flight or waiting to be consumed, for the whole process that runs the training
+            loop; DataLoader workers share it evenly. One object larger than the budget still passes, alone.
+        in_flight: Requests under way at once, per process; None lets it adapt to the latency it meets.
+        direct: Read from the target that holds the object (one request instead of two). The proxy is asked
+            whenever that fails, and always where the cluster forbids it.
+        verify: Check each object against the checksum that AIStore stored with it.
+        retry: When a read is tried again.
+    """
+
+    budget: int = 64 * MIB
+    in_flight: int | None = None
+    direct: bool = True
+    verify: bool = True
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
+
+    def __post_init__(self) -> None:
+        if self.budget < 1:
+            raise InvalidArgumentError(f"ReadConfig.budget is {self.budget} bytes; it must be positive")
+        if self.in_flight is not None and self.in_flight < 1:
+            raise InvalidArgumentError(f"ReadConfig.in_flight is {self.in_flight}; use 1 or more, or None to adapt")

@@ -1,0 +1,144 @@
+"""Everything aistorch raises or warns of, one class per situation.
+
+Each class derives from `AIStorchError` and from the exception that a caller would otherwise expect: the built-in one
+(`ValueError`, `TypeError`, `IndexError`, `ConnectionError`) or the one the AIStore SDK raises in the same situation, so
+`except ErrObjNotFound` written for the SDK goes on to work. All of them can be pickled: an error raised in a DataLoader
+worker reaches the training loop as it was (those of the SDK cannot, see `aistore.sdk.errors`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from aistore.sdk.errors import AISError, ErrBckNotFound, ErrObjNotFound
+
+
+class AIStorchError(Exception):
+    """Base class of every error that aistorch raises."""
+
+
+class AIStorchWarning(UserWarning):
+    """Base class of every warning that aistorch issues."""
+
+
+class EmptyListingWarning(AIStorchWarning):
+    """A bucket or prefix holds no objects, which is more often a typing error than an intention."""
+
+
+class MissingExtraError(AIStorchError, ImportError):
+    """A feature needs packages that were not installed."""
+
+    def __init__(self, extra: str, feature: str) -> None:
+        self.extra, self.feature = extra, feature
+        super().__init__(f"{feature} needs the extra '{extra}': pip install 'aistorch[{extra}]'")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.extra, self.feature)
+
+
+class InvalidArgumentError(AIStorchError, ValueError):
+    """An argument has a value that cannot be used."""
+
+
+class ArgumentTypeError(AIStorchError, TypeError):
+    """An argument is of a type that cannot be used."""
+
+
+class InvalidURLError(InvalidArgumentError):
+    """A source URL cannot be understood."""
+
+
+class NoSourceError(InvalidArgumentError):
+    """A dataset was given neither sources nor URLs."""
+
+
+class NoEndpointError(InvalidArgumentError):
+    """No endpoint is known: neither `client_url` nor `AIS_ENDPOINT` is set."""
+
+
+class SampleIndexError(AIStorchError, IndexError):
+    """An index lies outside a dataset."""
+
+
+class EndpointUnreachableError(AIStorchError, ConnectionError):
+    """Nothing answers at the endpoint."""
+
+
+class ServerError(AIStorchError, AISError):
+    """The server refused a request.
+
+    Args:
+        message: What happened, to what, and what to do about it.
+        status_code: The HTTP status, 0 where there was none.
+        url: The URL of the request, without credentials.
+    """
+
+    def __init__(self, message: str, status_code: int = 0, url: str = "") -> None:
+        # AISError's own constructor wants the PreparedRequest, which holds the token and cannot cross processes.
+        Exception.__init__(self, message)
+        self.status_code, self.message, self.req_url, self.req = status_code, message, url, None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.message, self.status_code, self.req_url), {}
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class BucketNotFoundError(ServerError, ErrBckNotFound):
+    """The bucket does not exist."""
+
+
+class AccessDeniedError(ServerError, PermissionError):
+    """The server wants a token, or another one (401, 403)."""
+
+
+class ReadError(ServerError):
+    """An object could not be read, however it was tried.
+
+    Args:
+        name: The object, as `provider://bucket/name`.
+        attempts: How many requests were made.
+        causes: What went wrong, one text per attempt, oldest first; the last few where there were many.
+        status_code: The last HTTP status, 0 where there was none.
+        hint: What the caller can do about it.
+    """
+
+    situation = "could not be read"
+
+    def __init__(
+        self, name: str, attempts: int = 0, causes: Sequence[str] = (), status_code: int = 0, hint: str = ""
+    ) -> None:
+        self.name, self.attempts, self.causes, self.hint = name, attempts, tuple(causes), hint
+        tries = f" after {attempts} attempts" if attempts > 1 else ""
+        reasons = ": " + "; ".join(self.causes) if self.causes else ""
+        advice = f". {hint}" if hint else ""
+        super().__init__(f"{name} {self.situation}{tries}{reasons}{advice}", status_code)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.name, self.attempts, self.causes, self.status_code, self.hint), {}
+
+
+class ObjectNotFoundError(ReadError, ErrObjNotFound):
+    """The object does not exist (any more): deleted after it was listed, or on a node that the cluster lost."""
+
+    situation = "does not exist"
+
+
+class ChecksumError(ReadError):
+    """The bytes that arrived are not the bytes that were stored."""
+
+    situation = "arrived damaged"
+
+
+class TruncatedReadError(ReadError):
+    """Fewer bytes arrived than were announced."""
+
+    situation = "arrived incomplete"
+
+
+class TransformError(ReadError):
+    """The ETL failed on the object."""
+
+    situation = "could not be transformed"

@@ -1,0 +1,1 @@
+"""What is there: the listing, once, in columns."""

@@ -1,0 +1,1 @@
+"""Where the data lives: URLs and SDK sources, put in one order."""
