@@ -77,7 +77,8 @@ class ServerError(AIStorchError, AISError):
     def __init__(self, message: str, status_code: int = 0, url: str = "") -> None:
         # AISError's own constructor wants the PreparedRequest, which holds the token and cannot cross processes.
         Exception.__init__(self, message)
-        self.status_code, self.message, self.req_url, self.req = status_code, message, url, None
+        self.status_code, self.message, self.req_url = status_code, message, url
+        self.req = None  # type: ignore[assignment]
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.message, self.status_code, self.req_url), {}

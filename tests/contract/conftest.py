@@ -1,4 +1,4 @@
-"""The servers that contract tests run against: the embedded one with one target and with three, and a real one."""
+"""The servers that contract tests run against: the embedded one (one target, three targets) and a real one."""
 
 from __future__ import annotations
 

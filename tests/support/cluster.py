@@ -27,10 +27,10 @@ STOP_TIMEOUT = 15.0
 def why_no_cluster() -> str:
     """Why no cluster can be started here and what to do about it, or an empty string."""
     if shutil.which("aisnode") is None:
-        return "no real cluster: set AIS_ENDPOINT to one, or put an `aisnode` on PATH (CONTRIBUTING.md tells how)"
+        return "no real cluster: set AIS_ENDPOINT, or put an `aisnode` on PATH (CONTRIBUTING.md tells how)"
     if not is_private():
         return (
-            "no real cluster: `aisnode` listens on every interface, so it is started in a private network only "
+            "no real cluster: `aisnode` listens on all interfaces, so it needs a private network "
             "(`make test`, or `python tests/support/private_network.py pytest ...`)"
         )
     return ""

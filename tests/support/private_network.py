@@ -2,9 +2,9 @@
 
     python tests/support/private_network.py COMMAND ARGS...
 
-An AIStore node listens on every interface and lets anyone in, so the tests start one only in such a network. This
-launcher makes one (`unshare` of util-linux; no root needed). Where that is not possible, or where `AIS_ENDPOINT` names
-a cluster that must be reached, the command simply runs as it is.
+An AIStore node listens on every interface and lets anyone in, so the tests start one only in such a network.
+This launcher makes one (`unshare` of util-linux; no root needed). Where that is not possible, or where
+`AIS_ENDPOINT` names a cluster that must be reached, the command simply runs as it is.
 
 Only the standard library is used here: this runs before anything is installed.
 """
