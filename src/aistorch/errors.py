@@ -1,9 +1,9 @@
 """Everything aistorch raises or warns of, one class per situation.
 
-Each class derives from `AIStorchError` and from the exception that a caller would otherwise expect: the built-in one
-(`ValueError`, `TypeError`, `IndexError`, `ConnectionError`) or the one the AIStore SDK raises in the same situation, so
-`except ErrObjNotFound` written for the SDK goes on to work. All of them can be pickled: an error raised in a DataLoader
-worker reaches the training loop as it was (those of the SDK cannot, see `aistore.sdk.errors`).
+Each class derives from `AIStorchError` and from the exception that a caller would otherwise expect: the built-in
+one (`ValueError`, `TypeError`, `IndexError`, `ConnectionError`) or the one the AIStore SDK raises in the same
+situation, so `except ErrObjNotFound` written for the SDK goes on to work. All of them can be pickled: an error raised
+in a DataLoader worker reaches the training loop as it was (those of the SDK cannot, see `aistore.sdk.errors`).
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class ServerError(AIStorchError, AISError):
     """
 
     def __init__(self, message: str, status_code: int = 0, url: str = "") -> None:
-        # AISError's own constructor wants the PreparedRequest, which holds the token and cannot cross processes.
+        # AISError's own constructor wants the PreparedRequest, which holds the token and cannot be pickled.
         Exception.__init__(self, message)
         self.status_code, self.message, self.req_url = status_code, message, url
         self.req = None  # type: ignore[assignment]
@@ -122,7 +122,7 @@ class ReadError(ServerError):
 
 
 class ObjectNotFoundError(ReadError, ErrObjNotFound):
-    """The object does not exist (any more): deleted after it was listed, or on a node that the cluster lost."""
+    """The object does not exist (any more): deleted after the listing, or on a node that the cluster lost."""
 
     situation = "does not exist"
 

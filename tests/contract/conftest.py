@@ -1,4 +1,4 @@
-"""The servers that contract tests run against: the embedded one (one target, three targets) and a real one."""
+"""The servers that contract tests run against: the embedded one (1 and 3 targets) and a real cluster."""
 
 from __future__ import annotations
 
