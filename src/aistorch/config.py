@@ -29,7 +29,7 @@ class RetryPolicy:
 
     def __post_init__(self) -> None:
         if self.attempts < 1:
-            raise InvalidArgumentError(f"RetryPolicy.attempts is {self.attempts}; at least 1 request is needed")
+            raise InvalidArgumentError(f"RetryPolicy.attempts is {self.attempts}; it must be 1 or more")
         for name in ("backoff", "backoff_max", "connect_timeout", "read_timeout"):
             value = getattr(self, name)
             if value < 0:
@@ -45,8 +45,9 @@ class ReadConfig:
     """How object bytes are read.
 
     Attributes:
-        budget: Bytes that may be in flight or waiting to be consumed, for the whole process that runs the training
-            loop; DataLoader workers share it evenly. One object larger than the budget still passes, alone.
+        budget: Bytes that may be in flight or waiting to be consumed, for the whole process that runs the
+            training loop; DataLoader workers share it evenly. One object larger than the budget still
+            passes, alone.
         in_flight: Requests under way at once, per process; None lets it adapt to the latency it meets.
         direct: Read from the target that holds the object (one request instead of two). The proxy is asked
             whenever that fails, and always where the cluster forbids it.
@@ -64,4 +65,4 @@ class ReadConfig:
         if self.budget < 1:
             raise InvalidArgumentError(f"ReadConfig.budget is {self.budget} bytes; it must be positive")
         if self.in_flight is not None and self.in_flight < 1:
-            raise InvalidArgumentError(f"ReadConfig.in_flight is {self.in_flight}; use 1 or more, or None to adapt")
+            raise InvalidArgumentError(f"ReadConfig.in_flight is {self.in_flight}; use 1 or more, or None")

@@ -1,9 +1,10 @@
 """Everything aistorch raises or warns of, one class per situation.
 
-Each class derives from `AIStorchError` and from the exception that a caller would otherwise expect: the built-in
-one (`ValueError`, `TypeError`, `IndexError`, `ConnectionError`) or the one the AIStore SDK raises in the same
-situation, so `except ErrObjNotFound` written for the SDK goes on to work. All of them can be pickled: an error raised
-in a DataLoader worker reaches the training loop as it was (those of the SDK cannot, see `aistore.sdk.errors`).
+Each class derives from `AIStorchError` and from the exception that a caller would otherwise expect: the
+built-in one (`ValueError`, `TypeError`, `IndexError`, `ConnectionError`) or the one the AIStore SDK raises
+in the same situation, so `except ErrObjNotFound` written for the SDK goes on to work. All of them can be
+pickled: an error raised in a DataLoader worker reaches the training loop as it was (those of the SDK
+cannot, see `aistore.sdk.errors`).
 """
 
 from __future__ import annotations
