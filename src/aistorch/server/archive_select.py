@@ -1,0 +1,79 @@
+"""Several members of an archive at once: AIStore's `archmode` and `archregx`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from itertools import chain
+
+from aistorch.server.archive import Archive, damage_named
+from aistorch.server.archive_formats import ArchiveError, ArchiveFormat, MemberNotFoundError
+from aistorch.server.archive_write import Entry, stream_archive
+
+MATCH_ALL = ("", "*")
+
+
+class InvalidSelectionError(ArchiveError):
+    """An unknown mode, or a regular expression that is none."""
+
+
+def make_matcher(mode: str, pattern: str) -> Callable[[str], bool]:
+    """The test that a member's name has to pass.
+
+    Args:
+        mode: `regexp` (found anywhere in the name), `prefix`, `suffix`, `substr` or `wdskey`.
+        pattern: What to look for; `MATCH_ALL` takes every member.
+
+    Raises:
+        InvalidSelectionError: The mode is unknown, or the pattern not a regular expression.
+    """
+    modes: dict[str, Callable[[str], bool]] = {
+        "prefix": lambda name: name.startswith(pattern),
+        "suffix": lambda name: name.endswith(pattern),
+        "substr": lambda name: pattern in name,
+        "wdskey": lambda name: without_last_extension(name) == pattern,
+    }
+    if mode != "regexp" and mode not in modes:
+        raise InvalidSelectionError(f"unknown archmode {mode!r}: use regexp, {', '.join(modes)}")
+    if pattern in MATCH_ALL:
+        return lambda _: True
+    return modes[mode] if mode in modes else _regular_expression(pattern)
+
+
+def without_last_extension(name: str) -> str:
+    """The key AIStore gives a member: its name without the last extension, `a/k.seg` for `a/k.seg.png`.
+
+    WebDataset's own rule cuts at the first dot; this is the server's. A leading `/` does not count.
+    """
+    stem, dot, extension = name.rpartition(".")
+    return (stem if dot and "/" not in extension else name).removeprefix("/")
+
+
+def select_members(archive: Archive, matches: Callable[[str], bool], name: str) -> Iterator[bytes]:
+    """A TAR, in pieces, of the members that match, with their stored names.
+
+    The first match is looked for at once, so that there being none is known before anything is sent.
+
+    Args:
+        archive: Any format; stays open until the stream is exhausted.
+        matches: See `make_matcher`.
+        name: Of the archive, for messages.
+
+    Raises:
+        MemberNotFoundError: No member matches.
+        NotAnArchiveError: The archive is damaged.
+    """
+    entries = (Entry(m.name, m.size, archive.open(m)) for m in archive if matches(m.name))
+    with damage_named(name):
+        first = next(entries, None)
+    if first is None:
+        raise MemberNotFoundError(f"no member that matches in {name}: it does not exist")
+    return stream_archive(ArchiveFormat.TAR, chain((first,), entries))
+
+
+def _regular_expression(pattern: str) -> Callable[[str], bool]:
+    try:
+        search = re.compile(pattern).search
+    except re.error as error:
+        raise InvalidSelectionError(f"{pattern!r} is not a regular expression: {error}") from error
+    return lambda name: search(name) is not None
