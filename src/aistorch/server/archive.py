@@ -6,9 +6,6 @@ AIStore's `archpath` parameter: a leading `/` does not count, and of several wit
 
 from __future__ import annotations
 
-import errno
-import io
-import os
 import struct
 import tarfile
 import zipfile
@@ -17,13 +14,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import TracebackType
-from typing import IO, Any, BinaryIO, NamedTuple, cast
+from typing import IO, Any, NamedTuple, cast
 
 from aistorch.server.archive_formats import (
     MAGIC_BYTES,
     ArchiveFormat,
-    InvalidMemberNameError,
-    MemberNotFoundError,
+    InvalidMemberName,
+    MemberMissing,
     NotAnArchiveError,
     detect_format,
     format_of_name,
@@ -45,46 +42,6 @@ class Member(NamedTuple):
     name: str
     size: int
     entry: Any
-
-
-class FileSection(io.RawIOBase):
-    """A read-only, seekable view of `size` bytes of an open file, from `start` on.
-
-    It keeps its own position and never moves or closes the file. An object's file may hold more than the
-    object, and readers which look for a directory at the end (zip) must not see that.
-    """
-
-    def __init__(self, file: BinaryIO, size: int, start: int = 0) -> None:
-        super().__init__()
-        self._fd, self._start, self._size, self._position = file.fileno(), start, size, 0
-
-    def readable(self) -> bool:
-        """Always true."""
-        return True
-
-    def seekable(self) -> bool:
-        """Always true."""
-        return True
-
-    def tell(self) -> int:
-        """The position within the section."""
-        return self._position
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Moves the position, as `io.IOBase.seek` does."""
-        origin = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
-        if origin + offset < 0:
-            raise OSError(errno.EINVAL, f"cannot seek to {origin + offset}, before the start of the section")
-        self._position = origin + offset
-        return self._position
-
-    def readinto(self, buffer: Any) -> int:
-        """Reads at most `len(buffer)` bytes; 0 at the end of the section."""
-        wanted = max(0, min(len(buffer), self._size - self._position))
-        data = os.pread(self._fd, wanted, self._start + self._position)
-        buffer[: len(data)] = data
-        self._position += len(data)
-        return len(data)
 
 
 class Archive(ABC):
@@ -148,12 +105,11 @@ def damage_named(name: str) -> Iterator[None]:
         raise NotAnArchiveError(f"{name} cannot be read as an archive: {error}") from error
 
 
-def open_archive(file: BinaryIO, size: int, name: str, mime: str = "") -> Archive:
+def open_archive(file: IO[bytes], name: str, mime: str = "") -> Archive:
     """Opens the archive that an object is.
 
     Args:
-        file: Holds the object in its first `size` bytes; stays open.
-        size: Of the object, in bytes.
+        file: Holds the object and nothing else, can seek, stays open.
         name: Of the object, for its extension and for messages; may be a whole `ais://bucket/name`.
         mime: The format, where it is known and the name does not tell.
 
@@ -162,18 +118,17 @@ def open_archive(file: BinaryIO, size: int, name: str, mime: str = "") -> Archiv
         NotAnArchiveError: The object is no archive, or a damaged one.
         UnavailableFormatError: The format is `.tar.lz4` and the package `lz4` is not installed.
     """
-    section = FileSection(file, size)
-    form = detect_format(name, os.pread(file.fileno(), min(size, MAGIC_BYTES), 0), mime)
-    buffered = io.BufferedReader(section, 1 << 16)
+    form = detect_format(name, file.read(MAGIC_BYTES), mime)
+    file.seek(0)
     with damage_named(name):
         if form is ArchiveFormat.ZIP:
-            return _ZipArchive(buffered)
+            return _ZipArchive(file)
         if form is ArchiveFormat.TAR_LZ4:
-            return _TarArchive(import_lz4().open(buffered), "r:")
-        return _TarArchive(buffered, "r:gz" if form is ArchiveFormat.TGZ else "r:")
+            return _TarArchive(import_lz4().open(file), "r:")
+        return _TarArchive(file, "r:gz" if form is ArchiveFormat.TGZ else "r:")
 
 
-def list_members(file: BinaryIO, size: int, name: str) -> Iterator[tuple[str, int]]:
+def list_members(file: IO[bytes], name: str) -> Iterator[tuple[str, int]]:
     """The names and sizes of an archive's members, in stored order.
 
     Only the extension tells whether an object is an archive here: listings do not open every object to look.
@@ -183,7 +138,7 @@ def list_members(file: BinaryIO, size: int, name: str) -> Iterator[tuple[str, in
     """
     if format_of_name(name) is None:
         raise NotAnArchiveError(f"{name} has no extension of an archive")
-    with damage_named(name), open_archive(file, size, name) as archive:
+    with damage_named(name), open_archive(file, name) as archive:
         for member in archive:
             yield member.name, member.size
 
@@ -197,8 +152,8 @@ def find_member(archive: Archive, path: str, name: str) -> Member:
         name: Of the archive, for messages.
 
     Raises:
-        InvalidMemberNameError: No member may be asked for by such a name.
-        MemberNotFoundError: There is none.
+        InvalidMemberName: No member may be asked for by such a name.
+        MemberMissing: There is none.
         NotAnArchiveError: The archive is damaged.
     """
     check_member_name(path)
@@ -207,17 +162,17 @@ def find_member(archive: Archive, path: str, name: str) -> Member:
         for member in archive:
             if member.name.removeprefix("/") == wanted:
                 return member
-    raise MemberNotFoundError(f"{path} in {name} does not exist")
+    raise MemberMissing(path, name)
 
 
 def check_member_name(path: str) -> None:
     """Refuses names that AIStore does not look up in archives.
 
     Raises:
-        InvalidMemberNameError: Says why.
+        InvalidMemberName: Says why.
     """
     parts = path.split("/")
     if "." in parts or ".." in parts:
-        raise InvalidMemberNameError(f"invalid archived name {path!r}: '.' and '..' are not allowed in it")
+        raise InvalidMemberName(f"invalid archived name {path!r}: '.' and '..' are not allowed in it")
     if path.startswith("~/") or path.endswith("/"):
-        raise InvalidMemberNameError(f"invalid archived name {path!r}: it must be the name of a file")
+        raise InvalidMemberName(f"invalid archived name {path!r}: it must be the name of a file")

@@ -6,40 +6,43 @@ import importlib
 from enum import Enum
 from typing import Any
 
-from aistorch.errors import AIStorchError
+from aistorch.server.http_errors import BadRequest, HTTPError
 
 MAGIC_BYTES = 512
 """How many leading bytes of a file are enough to recognise its format."""
 
 
-class ArchiveError(AIStorchError):
-    """An archive cannot be used as asked; `status` is the HTTP status that AIStore gives for it."""
+class NotAnArchiveError(BadRequest):
+    """The object is no archive, or a damaged one (400)."""
 
-    status = 400
-
-
-class NotAnArchiveError(ArchiveError):
-    """The object is no archive, or a damaged one."""
+    def __init__(self, message: str) -> None:
+        super().__init__(message, "errUnknownFileExt")
 
 
-class UnknownFormatError(ArchiveError):
-    """A format was asked for that no archive has."""
+class UnknownFormatError(BadRequest):
+    """A format was asked for that no archive has (400)."""
+
+    def __init__(self, mime: str) -> None:
+        known = ", ".join(extension for extension, _ in _SPELLINGS)
+        super().__init__(f"unknown archive format {mime!r}: use one of {known}", "errUnknownMime")
 
 
-class InvalidMemberNameError(ArchiveError):
-    """A name that no member may be asked for by: `.` or `..` in it, a trailing `/`, a leading `~/`."""
+class InvalidMemberName(BadRequest):
+    """A name that no member may be asked for by: `.` or `..` in it, a trailing `/`, a leading `~/` (400)."""
 
 
-class MemberNotFoundError(ArchiveError):
-    """The archive has no such member."""
+class MemberMissing(HTTPError):
+    """The archive has no such member (404)."""
 
-    status = 404
+    def __init__(self, what: str, name: str) -> None:
+        super().__init__(404, f"{what} in {name} does not exist", "ErrNotFound")
 
 
-class UnavailableFormatError(ArchiveError):
-    """A format that needs a package which is not installed."""
+class UnavailableFormatError(HTTPError):
+    """A format that needs a package which is not installed (501)."""
 
-    status = 501
+    def __init__(self) -> None:
+        super().__init__(501, ".tar.lz4 needs the package 'lz4' on the server: pip install lz4", "ErrUnsupp")
 
 
 class ArchiveFormat(Enum):
@@ -89,7 +92,7 @@ def format_of_mime(mime: str) -> ArchiveFormat:
     for extension, form in _SPELLINGS:
         if extension[1:] in mime:
             return form
-    raise UnknownFormatError(f"unknown archive format {mime!r}: use .tar, .tgz, .tar.gz, .zip or .tar.lz4")
+    raise UnknownFormatError(mime)
 
 
 def format_of_name(name: str) -> ArchiveFormat | None:
@@ -128,4 +131,4 @@ def import_lz4() -> Any:
     try:
         return importlib.import_module("lz4.frame")
     except ImportError as error:
-        raise UnavailableFormatError(".tar.lz4 needs the package 'lz4': pip install lz4") from error
+        raise UnavailableFormatError from error

@@ -7,13 +7,14 @@ from collections.abc import Callable, Iterator
 from itertools import chain
 
 from aistorch.server.archive import Archive, damage_named
-from aistorch.server.archive_formats import ArchiveError, ArchiveFormat, MemberNotFoundError
+from aistorch.server.archive_formats import ArchiveFormat, MemberMissing
 from aistorch.server.archive_write import Entry, stream_archive
+from aistorch.server.http_errors import BadRequest
 
 MATCH_ALL = ("", "*")
 
 
-class InvalidSelectionError(ArchiveError):
+class InvalidSelection(BadRequest):
     """An unknown mode, or a regular expression that is none."""
 
 
@@ -25,7 +26,7 @@ def make_matcher(mode: str, pattern: str) -> Callable[[str], bool]:
         pattern: What to look for; `MATCH_ALL` takes every member.
 
     Raises:
-        InvalidSelectionError: The mode is unknown, or the pattern not a regular expression.
+        InvalidSelection: The mode is unknown, or the pattern not a regular expression.
     """
     modes: dict[str, Callable[[str], bool]] = {
         "prefix": lambda name: name.startswith(pattern),
@@ -34,7 +35,7 @@ def make_matcher(mode: str, pattern: str) -> Callable[[str], bool]:
         "wdskey": lambda name: without_last_extension(name) == pattern,
     }
     if mode != "regexp" and mode not in modes:
-        raise InvalidSelectionError(f"unknown archmode {mode!r}: use regexp, {', '.join(modes)}")
+        raise InvalidSelection(f"unknown archmode {mode!r}: use regexp, {', '.join(modes)}")
     if pattern in MATCH_ALL:
         return lambda _: True
     return modes[mode] if mode in modes else _regular_expression(pattern)
@@ -60,14 +61,14 @@ def select_members(archive: Archive, matches: Callable[[str], bool], name: str) 
         name: Of the archive, for messages.
 
     Raises:
-        MemberNotFoundError: No member matches.
+        MemberMissing: No member matches.
         NotAnArchiveError: The archive is damaged.
     """
     entries = (Entry(m.name, m.size, archive.open(m)) for m in archive if matches(m.name))
     with damage_named(name):
         first = next(entries, None)
     if first is None:
-        raise MemberNotFoundError(f"no member that matches in {name}: it does not exist")
+        raise MemberMissing("a member that matches", name)
     return stream_archive(ArchiveFormat.TAR, chain((first,), entries))
 
 
@@ -75,5 +76,5 @@ def _regular_expression(pattern: str) -> Callable[[str], bool]:
     try:
         search = re.compile(pattern).search
     except re.error as error:
-        raise InvalidSelectionError(f"{pattern!r} is not a regular expression: {error}") from error
+        raise InvalidSelection(f"{pattern!r} is not a regular expression: {error}") from error
     return lambda name: search(name) is not None

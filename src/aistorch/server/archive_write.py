@@ -21,7 +21,7 @@ class Entry(NamedTuple):
     Attributes:
         name: Its name there.
         size: Its length in bytes.
-        content: Where its bytes come from, `size` of them or more; None for an empty file. Closed when written.
+        content: Where its bytes come from, `size` or more; None for an empty file. Closed when written.
         mtime: Seconds since the epoch.
     """
 
