@@ -37,9 +37,7 @@ def pack_names(names: Sequence[str]) -> tuple[NDArray[np.uint8], Offsets]:
     return np.frombuffer(data, dtype=np.uint8), offsets_column(ends)
 
 
-def gather(
-    blob: NDArray[np.uint8], offsets: Offsets, indices: NDArray[np.int64]
-) -> tuple[NDArray[np.uint8], Offsets]:
+def gather(blob: NDArray[np.uint8], offsets: Offsets, indices: NDArray[np.int64]) -> tuple[NDArray[np.uint8], Offsets]:
     """The texts numbered `indices`, packed again in that order."""
     starts = offsets[indices].astype(np.int64)
     lengths = offsets[indices + 1].astype(np.int64) - starts

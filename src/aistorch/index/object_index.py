@@ -98,9 +98,7 @@ class ObjectIndex:
         firsts = np.cumsum([0, *(len(part) for part in parts)])
         return cls(
             np.concatenate([part.blob for part in parts]),
-            offsets_column(
-                np.cumsum(np.concatenate([np.diff(part.offsets) for part in parts]), dtype=np.int64)
-            ),
+            offsets_column(np.cumsum(np.concatenate([np.diff(part.offsets) for part in parts]), dtype=np.int64)),
             np.concatenate([part.sizes for part in parts]),
             np.concatenate([part.checksums for part in parts]),
             np.concatenate([part._recoded_targets(target_ids) for part in parts]),

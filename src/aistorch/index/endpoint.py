@@ -1,0 +1,108 @@
+"""Whether an endpoint answers, and what its refusals mean, in errors that name the bucket and the remedy."""
+
+from __future__ import annotations
+
+import json
+import socket
+from urllib.parse import urlsplit
+
+import requests
+from aistore.sdk import Bucket
+from aistore.sdk.errors import AISError
+from aistore.sdk.request_client import RequestClient
+
+from aistorch.errors import (
+    AccessDeniedError,
+    AIStorchError,
+    BucketNotFoundError,
+    EndpointUnreachableError,
+    ServerError,
+)
+from aistorch.sources.resolve import describe
+
+PROBE_TIMEOUT = 3.0  # seconds
+DEFAULT_PORTS = {"http": 80, "https": 443}
+
+_answered: set[str] = set()
+"""Endpoints that have accepted a connection from this process."""
+
+
+def endpoint_of(client: RequestClient) -> str:
+    """The endpoint of an SDK client, for messages: without user and password."""
+    parts = urlsplit(client.base_url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path.removesuffix('/v1')}"
+
+
+def check_reachable(client: RequestClient) -> None:
+    """See that something accepts connections at the endpoint, once per process.
+
+    The SDK's retries, which see a training run through a restart of the cluster, would let one with a wrong
+    endpoint wait for the best part of a minute.
+
+    Raises:
+        EndpointUnreachableError: Nothing does, or the host's name is unknown.
+    """
+    url = client.base_url
+    # Behind an HTTP proxy of the environment's the endpoint itself may well be out of reach.
+    if url in _answered or requests.utils.select_proxy(url, requests.utils.get_environ_proxies(url)):
+        return
+    parts = urlsplit(url)
+    try:
+        address = parts.hostname or "", parts.port or DEFAULT_PORTS.get(parts.scheme, 80)
+        socket.create_connection(address, timeout=PROBE_TIMEOUT).close()
+    except (OSError, ValueError) as error:
+        raise _unreachable(client, error) from error
+    _answered.add(url)
+
+
+def translate(error: Exception, bucket: Bucket) -> AIStorchError:
+    """What the SDK raised while it was listing `bucket`, as an error of ours: named, and picklable."""
+    if isinstance(error, AISError):
+        return _refusal(error, bucket)
+    if isinstance(error, requests.exceptions.SSLError):
+        return EndpointUnreachableError(
+            f"no secure connection to {endpoint_of(bucket.client)}: {error}; set AIS_CLIENT_CA to the certificate "
+            "of its authority, or check that the endpoint speaks https"
+        )
+    if isinstance(error, requests.ConnectionError | requests.Timeout):
+        return _unreachable(bucket.client, error)
+    return ServerError(f"{describe(bucket)} could not be listed at {endpoint_of(bucket.client)}: {error}")
+
+
+def not_aistore(bucket: Bucket) -> ServerError:
+    """What to raise when the answer to a listing is none."""
+    return ServerError(
+        f"{endpoint_of(bucket.client)} does not answer as AIStore does when {describe(bucket)} is listed: "
+        "check the endpoint (client_url, AIS_ENDPOINT)"
+    )
+
+
+def _unreachable(client: RequestClient, error: Exception) -> EndpointUnreachableError:
+    return EndpointUnreachableError(
+        f"nothing answers at {endpoint_of(client)} ({error}): check the endpoint (client_url, AIS_ENDPOINT) "
+        "and that the cluster runs"
+    )
+
+
+def _refusal(error: AISError, bucket: Bucket) -> ServerError:
+    name, endpoint = describe(bucket), endpoint_of(bucket.client)
+    status, url = error.status_code, f"{endpoint}/v1/buckets/{bucket.name}"
+    # What the server says of a token may quote it.
+    if status == 401:
+        message = f"{name} wants a valid token at {endpoint}: set AIS_AUTHN_TOKEN or give Client(..., token=)"
+        return AccessDeniedError(message, status, url)
+    if status == 403:
+        message = f"{name} may not be listed at {endpoint}: the token in use lacks that permission"
+        return AccessDeniedError(message, status, url)
+    said = _server_text(error)
+    if status == 404:
+        message = f"{name} does not exist at {endpoint} ({said}): check its name, provider and namespace"
+        return BucketNotFoundError(message, status, url)
+    return ServerError(f"{name} could not be listed at {endpoint}: {said} (status {status})", status, url)
+
+
+def _server_text(error: AISError) -> str:
+    try:
+        return str(json.loads(error.message)["message"])
+    except (ValueError, TypeError, KeyError):
+        return error.message or "no reason given"
