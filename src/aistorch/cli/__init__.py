@@ -1,1 +1,1 @@
-"""The `aistorch` command."""
+"""The command `aistorch`, one file a subcommand."""

@@ -1,0 +1,17 @@
+"""The subcommands, put together."""
+
+from __future__ import annotations
+
+import typer
+
+from aistorch.cli.demo import demo
+from aistorch.cli.serve import serve
+
+app = typer.Typer(
+    help="Streams training data from AIStore into PyTorch.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command()(serve)
+app.command()(demo)

@@ -1,0 +1,25 @@
+"""Entry point of the command `aistorch`; needs nothing beyond the core until typer is known to be there."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+
+from aistorch.errors import AIStorchError, MissingExtraError
+
+
+def run() -> None:
+    """Runs the command line and ends the process; what is wrong is told in a line, not in a traceback."""
+    try:
+        _run()
+    except AIStorchError as error:
+        sys.exit(f"aistorch: {error}")
+
+
+def _run() -> None:
+    for package in ("typer", "rich"):
+        if importlib.util.find_spec(package) is None:
+            raise MissingExtraError("cli", "the command aistorch")
+    from aistorch.cli.app import app
+
+    app()
