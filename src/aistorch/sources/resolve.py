@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from aistore.sdk import AISSource, Bucket, Client
@@ -26,10 +26,12 @@ class Selection:
     Attributes:
         source: An SDK bucket or group, or any other `AISSource`.
         prefix: How names begin; empty for all objects.
+        position: Of the source in its list, which may hold the same one twice.
     """
 
     source: AISSource
     prefix: str = ""
+    position: int = field(default=0, compare=False)
 
     def __str__(self) -> str:
         return f"{describe(self.source)}/{self.prefix}" if self.prefix else describe(self.source)
@@ -51,7 +53,9 @@ class Sources:
     def selections(self) -> list[Selection]:
         """Each source with each of its prefixes, in order."""
         return [
-            Selection(source, prefix) for source in self.sources for prefix in _or_whole(self.prefix_map.get(source))
+            Selection(source, prefix, position)
+            for position, source in enumerate(self.sources)
+            for prefix in _or_whole(self.prefix_map.get(source))
         ]
 
 
@@ -152,8 +156,9 @@ def _prefix_map(given: Any, sources: list[AISSource], owner: str) -> dict[AISSou
         )
     for key in given:
         if key not in sources:
+            name = describe(key) if isinstance(key, AISSource) else repr(key)
             raise InvalidArgumentError(
-                f"{owner}: prefix_map has the key {describe(key)}, which is no source of ais_source_list: "
+                f"{owner}: prefix_map has the key {name}, which is no source of ais_source_list: "
                 "use the same object in both (each call of client.bucket() makes another source)"
             )
     return {source: _prefixes(prefixes, source, owner) for source, prefixes in given.items()}

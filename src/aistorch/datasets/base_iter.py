@@ -1,0 +1,135 @@
+"""The base class for iterable datasets of one's own."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Any
+
+from aistore.sdk import AISSource
+from aistore.sdk.obj.object import Object
+from torch.utils.data import IterableDataset
+
+from aistorch.datasets.objects import ObjectSequence
+from aistorch.datasets.workers import Share
+from aistorch.index.build import build_index
+from aistorch.index.listing import list_pages, warn_of_empty
+from aistorch.index.object_index import ObjectIndex
+from aistorch.sources.resolve import PrefixMap, Selection, SourceList, Sources, resolve_sources
+
+
+class AISBaseIterDataset(ABC, IterableDataset[Any]):
+    """Objects of AIStore one after another; a subclass says in `__iter__` what a sample is.
+
+    Objects are listed once: by the first `len()`, or while they are iterated for the first time; a new dataset sees
+    what has changed since. No connection is held, so it can be pickled at any time.
+
+    Args:
+        ais_source_list (AISSource | list[AISSource]): Buckets, object groups or any other source, read in this order.
+        prefix_map (dict[AISSource, str | list[str]]): The prefixes wanted of a source; one without an entry, or with
+            None, is wanted whole.
+        partition_sources_by_worker (bool): Deal whole sources to the DataLoader's workers, so that each lists only its
+            own; good where there are at least as many sources as workers. Else every worker lists all sources, and
+            reads each of their objects in turn with the others.
+        client_url (str): Endpoint for `urls_list`; the environment variable `AIS_ENDPOINT` by default.
+        urls_list (str | list[str]): Sources as URLs, `ais://bucket/prefix`, of any provider; they come before
+            `ais_source_list`.
+
+    Raises:
+        InvalidArgumentError: An argument cannot be used; a `ValueError`, too.
+        ArgumentTypeError: An argument is of a wrong type; a `TypeError`, too.
+    """
+
+    def __init__(
+        self,
+        ais_source_list: SourceList | None = None,
+        prefix_map: PrefixMap | None = None,
+        partition_sources_by_worker: bool = False,
+        *,
+        client_url: str | None = None,
+        urls_list: str | Sequence[str] | None = None,
+    ) -> None:
+        owner = type(self).__name__
+        found = resolve_sources(ais_source_list, prefix_map, client_url=client_url, urls_list=urls_list, owner=owner)
+        self._ais_source_list = found.sources
+        self._prefix_map = found.prefix_map
+        self._selections = found.selections()
+        self._partition_sources_by_worker = partition_sources_by_worker
+        self._index: ObjectIndex | None = None
+        self._obj_iterator: Iterator[Object] | None = None
+
+    @abstractmethod
+    def __iter__(self) -> Iterator[Any]:
+        """The samples, this worker's part of them."""
+
+    def __len__(self) -> int:
+        """How many objects there are in all; lists them, unless that has been done."""
+        if self._index is None:
+            self._index = build_index(self._selections)
+        return len(self._index)
+
+    # Hooks that subclasses written for the SDK's plugin call or replace.
+
+    def _reset_iterator(self) -> None:
+        """Begin again with the first object."""
+        self._obj_iterator = iter(self._create_objects_iter())
+
+    def _create_objects_iter(self, sources: list[AISSource] | None = None) -> Iterable[Object]:
+        """All objects of these sources, of all where none are given, as SDK objects."""
+        chosen = self._ais_source_list if sources is None else sources
+        for selection in Sources(list(chosen), self._prefix_map).selections():
+            yield from self._get_sample_iter_from_source(selection.source, selection.prefix)
+
+    def _get_sample_iter_from_source(self, source: AISSource, prefix: str) -> Iterator[Object]:
+        """The objects of one source whose names begin with `prefix`."""
+        for page in list_pages(Selection(source, prefix), 0):
+            yield from ObjectSequence(page, [source])
+
+    def _get_worker_iter_info(self) -> tuple[Iterator[Object], str]:
+        """This worker's part of the objects, and its name as progress bars show it: ` (Worker 0)`, or nothing."""
+        share = Share.of_this_process()
+        if self._obj_iterator is None:
+            self._reset_iterator()
+        objects = self._obj_iterator or iter(())
+        if share.workers == 1:
+            return objects, ""
+        name = f" (Worker {share.worker})"
+        if self._partition_sources_by_worker:
+            return iter(self._create_objects_iter(self._ais_source_list[share.worker :: share.workers])), name
+        return islice(objects, share.worker, None, share.workers), name
+
+    # What the datasets of this package are made of.
+
+    def _worker_pages(self) -> Iterator[ObjectIndex]:
+        """This worker's objects, in pages as the listing brings them."""
+        share = Share.of_this_process()
+        if share.workers > 1 and self._partition_sources_by_worker:
+            return self._list(lambda selection: selection.position % share.workers == share.worker)
+        return share.of_pages(self._pages())
+
+    def _pages(self) -> Iterator[ObjectIndex]:
+        """All objects, from the index where there is one; a listing that comes to its end is kept as index."""
+        if self._index is not None:
+            yield self._index
+            return
+        pages = []
+        for page in self._list(lambda _: True):
+            pages.append(page)
+            yield page
+        self._index = ObjectIndex.concat(pages)
+
+    def _list(self, wanted: Callable[[Selection], bool]) -> Iterator[ObjectIndex]:
+        for number, selection in enumerate(self._selections):
+            if not wanted(selection):
+                continue
+            empty = True
+            for page in list_pages(selection, number):
+                empty = False
+                yield page
+            if empty:
+                warn_of_empty(selection)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # An iterator that is under way stays where it is.
+        return {**self.__dict__, "_obj_iterator": None}

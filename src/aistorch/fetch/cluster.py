@@ -1,0 +1,101 @@
+"""The cluster as the data plane sees it: where its proxy and its targets listen, and whether targets may be asked."""
+
+from __future__ import annotations
+
+import http.client
+import threading
+import time
+
+from aistore.sdk.types import Smap, Snode
+from pydantic import ValidationError
+
+from aistorch.errors import AIStorchError
+from aistorch.fetch.address import Address
+from aistorch.fetch.hrw import Placement
+from aistorch.fetch.settings import ClusterSettings
+
+# A map is asked for again at most this often, however many reads fail meanwhile.
+REFRESH_INTERVAL = 1.0
+
+
+class Cluster:
+    """Addresses of a cluster's nodes, kept fresh while reads fail; one per process and endpoint, shared by threads.
+
+    Attributes:
+        settings: How it is reached.
+        direct: Whether targets answer without the proxy's redirect; False once one has refused.
+        version: Of the map, 0 before there is one.
+        target_count: Targets in the map.
+    """
+
+    def __init__(self, settings: ClusterSettings) -> None:
+        self.settings = settings
+        self.direct = True
+        self.version = 0
+        self.target_count = 0
+        self._targets: dict[str, Address] = {}
+        self._placement = Placement({})
+        self._asked = float("-inf")
+        self._lock = threading.Lock()
+
+    def address_of(self, target: str | None) -> Address | None:
+        """Where a target listens; None where it is unknown or gone, or where targets may not be asked."""
+        if target is None or not self.direct:
+            return None
+        if not self.version:
+            self.refresh()
+        return self._targets.get(target)
+
+    @property
+    def placement(self) -> Placement:
+        """Where objects belong by the present map."""
+        if not self.version:
+            self.refresh()
+        return self._placement
+
+    def refresh(self) -> bool:
+        """Asks for the map, unless that was just done; returns whether it is another one than before.
+
+        A map that cannot be had is no error here: reads go through the proxy, and say what is wrong if that fails, too.
+        """
+        with self._lock:
+            if time.monotonic() - self._asked < REFRESH_INTERVAL:
+                return False
+            self._asked = time.monotonic()
+            smap = self._fetch()
+            if smap is None or int(smap.version or 0) == self.version:
+                return False
+            self._adopt(smap)
+            return True
+
+    def _adopt(self, smap: Smap) -> None:
+        usable = {tid: node for tid, node in smap.tmap.items() if not node.in_maint_or_decomm()}
+        self._targets = {tid: Address.of_url(_public_url(node)) for tid, node in usable.items()}
+        self._placement = Placement({tid: node.id_digest for tid, node in usable.items()})
+        self.target_count = len(usable)
+        self.version = int(smap.version or 0)
+
+    def _fetch(self) -> Smap | None:
+        # Not through the SDK's client: with a node gone it retries for 44 to 90 s, and samples wait for this answer.
+        settings, endpoint = self.settings, self.settings.endpoint
+        headers = {"Authorization": f"Bearer {settings.token}"} if settings.token else {}
+        timeout = settings.connect_timeout or REFRESH_INTERVAL
+        connection: http.client.HTTPConnection
+        if endpoint.tls:
+            connection = http.client.HTTPSConnection(
+                endpoint.host, endpoint.port, timeout=timeout, context=settings.ssl_context
+            )
+        else:
+            connection = http.client.HTTPConnection(endpoint.host, endpoint.port, timeout=timeout)
+        try:
+            connection.request("GET", f"{settings.path}/daemon?what=smap", headers=headers)
+            reply = connection.getresponse()
+            return Smap.model_validate_json(reply.read()) if reply.status == 200 else None
+        except (OSError, http.client.HTTPException, ValidationError, AIStorchError):
+            return None
+        finally:
+            connection.close()
+
+
+def _public_url(node: Snode) -> str:
+    return node.public_net.direct_url if node.public_net else ""

@@ -1,0 +1,257 @@
+"""One keep-alive connection on which requests are pipelined: many are sent in one call, replies come in their order."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import time
+from collections import deque
+from typing import Protocol
+
+from aistorch.fetch.address import Address
+from aistorch.fetch.buffers import new_body
+from aistorch.fetch.reply import BodyReader, Head, MalformedReplyError, parse_head
+from aistorch.fetch.request import Request
+from aistorch.fetch.settings import ClusterSettings
+
+RECEIVE_SIZE = 1 << 18
+HEAD_SIZE = 1 << 12
+# From here on a body is received straight into its own memory. Below, one more copy is cheaper than one more call.
+LARGE_BODY = 1 << 16
+
+
+class ConnectionLostError(Exception):
+    """The connection ended or broke while a reply was due. The text says how; `started` whether the reply had begun."""
+
+    def __init__(self, cause: str, started: bool) -> None:
+        super().__init__(cause)
+        self.started = started
+
+
+class ReplyHandler(Protocol):
+    """Who takes the replies of a connection."""
+
+    def accept(self, address: Address, request: Request, body: bytes, checksum: int | None) -> None:
+        """Takes the body of a reply with status 200, of the announced length, from the node at `address`."""
+
+    def refuse(self, address: Address, request: Request, head: Head, body: bytes) -> None:
+        """Takes every other reply."""
+
+
+class Connection:
+    """A socket, the requests sent on it whose replies are due, and the reply that is under way.
+
+    Attributes:
+        pending: Requests sent, oldest first.
+        heard: Monotonic time of the last sign of life.
+        served: Replies received.
+    """
+
+    __slots__ = (
+        "_body",
+        "_filled",
+        "_head",
+        "_held",
+        "_outgoing",
+        "_reader",
+        "_tail",
+        "_view",
+        "address",
+        "heard",
+        "pending",
+        "served",
+        "sock",
+    )
+
+    def __init__(self, address: Address, tail: bytes, sock: socket.socket) -> None:
+        self.address = address
+        self.sock = sock
+        self.pending: deque[Request] = deque()
+        self.heard = time.monotonic()
+        self.served = 0
+        self._tail = tail
+        self._outgoing = b""
+        self._held = b""
+        self._head: Head | None = None
+        self._body = b""
+        self._view: memoryview | None = None
+        self._filled = 0
+        self._reader: BodyReader | None = None
+
+    @classmethod
+    def open(cls, address: Address, tail: bytes, settings: ClusterSettings, timeout: float | None) -> Connection:
+        """Connects, with TLS where the address says so.
+
+        Raises:
+            OSError: Nobody answered within `timeout` seconds, or the certificate is not trusted.
+        """
+        sock = socket.create_connection((address.host, address.port), timeout=timeout or None)
+        try:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if address.tls:
+                sock = settings.ssl_context.wrap_socket(sock, server_hostname=address.host)
+            sock.setblocking(False)
+        except BaseException:
+            sock.close()
+            raise
+        return cls(address, tail, sock)
+
+    @property
+    def wants_to_write(self) -> bool:
+        """Whether part of a request could not be sent yet."""
+        return bool(self._outgoing)
+
+    def send(self, requests: list[Request]) -> None:
+        """Sends requests behind those that are pending.
+
+        Raises:
+            ConnectionLostError: The connection broke.
+        """
+        if not self.pending:
+            self.heard = time.monotonic()
+        self.pending.extend(requests)
+        tail = self._tail
+        self._outgoing += tail.join([request.line for request in requests]) + tail
+        self.flush()
+
+    def flush(self) -> None:
+        """Sends as much of what waits as the socket takes.
+
+        Raises:
+            ConnectionLostError: The connection broke.
+        """
+        try:
+            sent = self.sock.send(self._outgoing)
+        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            return
+        except OSError as error:
+            raise self._lost(error) from error
+        self._outgoing = self._outgoing[sent:]
+
+    def receive(self, handler: ReplyHandler) -> None:
+        """Takes what has arrived and hands complete replies to `handler`.
+
+        Raises:
+            ConnectionLostError: The connection ended or broke, or speaks no HTTP.
+        """
+        try:
+            if self._view is not None:
+                self._receive_large(handler)
+            else:
+                # A large body's head is fetched alone, so that nearly all of the body goes straight to its place.
+                large = bool(self.pending) and self.pending[0].size >= LARGE_BODY
+                data = self.sock.recv(HEAD_SIZE if large else RECEIVE_SIZE)
+                if not data:
+                    self._end(handler)
+                    return
+                self._parse(self._held + data if self._held else data, handler)
+        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            return
+        except MalformedReplyError as error:
+            raise ConnectionLostError(str(error), started=True) from error
+        except OSError as error:
+            raise self._lost(error) from error
+        self.heard = time.monotonic()
+
+    def has_buffered(self) -> bool:
+        """Whether TLS has decrypted bytes that the socket will not announce any more."""
+        return isinstance(self.sock, ssl.SSLSocket) and self.sock.pending() > 0
+
+    def close(self) -> None:
+        """Closes the socket; replies that were due are lost."""
+        self._view = None
+        self.sock.close()
+
+    def _parse(self, data: bytes, handler: ReplyHandler) -> None:
+        pos, size = 0, len(data)
+        while pos < size:
+            if self._head is None:
+                if not self.pending:
+                    raise MalformedReplyError("a reply that no request asked for")
+                parsed = parse_head(data, pos)
+                if parsed is None:
+                    break
+                head, body_at = parsed
+                if head.status == 200 and head.length >= 0:
+                    end = body_at + head.length
+                    if end <= size:
+                        pos = end
+                        self.served += 1
+                        handler.accept(self.address, self.pending.popleft(), data[body_at:end], head.checksum)
+                        continue
+                    if head.length >= LARGE_BODY:
+                        self._begin_large(head, data, body_at)
+                        pos = size
+                    break  # small: wait for the rest, then parse once more
+                pos = body_at
+                self._head = head
+                self._reader = None if head.length >= 0 else BodyReader(head.length)
+            pos = self._parse_odd(data, pos, handler)
+            if self._head is not None:
+                break
+        self._held = data[pos:]
+
+    def _parse_odd(self, data: bytes, pos: int, handler: ReplyHandler) -> int:
+        """Goes on with a reply that is not a plain 200; returns where the next one begins, or what to keep."""
+        head = self._head
+        if head is None:
+            return pos
+        if self._reader is not None:
+            pos = self._reader.feed(data, pos)
+            if self._reader.done:
+                self._finish_odd(handler, self._reader.body)
+        elif len(data) - pos >= head.length:
+            end = pos + head.length
+            self._finish_odd(handler, data[pos:end])
+            return end
+        return pos
+
+    def _finish_odd(self, handler: ReplyHandler, body: bytes) -> None:
+        head, self._head, self._reader = self._head, None, None
+        self.served += 1
+        request = self.pending.popleft()
+        if head is None:
+            raise MalformedReplyError("a body without a head")
+        if head.status == 200:
+            handler.accept(self.address, request, body, head.checksum)
+        else:
+            handler.refuse(self.address, request, head, body)
+
+    def _begin_large(self, head: Head, data: bytes, body_at: int) -> None:
+        self._body, self._view = new_body(head.length)
+        self._filled = len(data) - body_at
+        self._view[: self._filled] = data[body_at:]
+        self._head = head
+
+    def _receive_large(self, handler: ReplyHandler) -> None:
+        view, head = self._view, self._head
+        if view is None or head is None:
+            return
+        count = self.sock.recv_into(view[self._filled :])
+        if not count:
+            raise ConnectionLostError(f"ended at byte {self._filled} of {head.length}", started=True)
+        self._filled += count
+        if self._filled == head.length:
+            body, self._body = self._body, b""
+            self._view = self._head = None
+            del view
+            self.served += 1
+            handler.accept(self.address, self.pending.popleft(), body, head.checksum)
+
+    def _end(self, handler: ReplyHandler) -> None:
+        if self._reader is not None and self._reader.close():
+            self._finish_odd(handler, self._reader.body)
+        raise ConnectionLostError(self._ended_text(), started=bool(self._held or self._head))
+
+    def _ended_text(self) -> str:
+        if not self._held and not self._head:
+            return "the connection was closed"
+        parsed = parse_head(self._held, 0) if self._head is None else None
+        if parsed is not None:
+            head, body_at = parsed
+            return f"ended at byte {len(self._held) - body_at} of {head.length}"
+        return "the connection ended within a reply"
+
+    def _lost(self, error: OSError) -> ConnectionLostError:
+        text = error.strerror or str(error) or type(error).__name__
+        return ConnectionLostError(text.lower(), started=bool(self._held or self._head))

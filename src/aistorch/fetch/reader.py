@@ -1,0 +1,128 @@
+"""Objects of an index, read: over the engine where it can, through a source's own reader where only that knows how."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import groupby, pairwise
+
+import numpy as np
+from aistore.sdk import AISSource, Bucket
+from aistore.sdk.etl import ETLConfig
+from aistore.sdk.multiobj import ObjectGroup
+
+from aistorch.config import ReadConfig
+from aistorch.fetch.engine import Sample
+from aistorch.fetch.pool import engines
+from aistorch.fetch.request import Request
+from aistorch.fetch.routes import NO_ROUTE, Route, requests_for
+from aistorch.fetch.settings import ClusterSettings
+from aistorch.index.listing import is_listed_as
+from aistorch.index.object_index import ObjectIndex
+
+
+def bucket_of(source: AISSource) -> Bucket | None:
+    """The SDK bucket that a source's objects lie in; None for sources of a user's own class."""
+    if is_listed_as(source, Bucket):
+        return source
+    return source.bck if is_listed_as(source, ObjectGroup) else None
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Reads objects listed from a row of sources. Holds no connection; can be pickled.
+
+    Attributes:
+        sources: By the number that `ObjectIndex.sources` holds.
+        config: How to read.
+        etl: Applied to each object, where one is named.
+    """
+
+    sources: Sequence[AISSource]
+    config: ReadConfig
+    etl: ETLConfig | None = None
+
+    def read(self, part: ObjectIndex) -> list[Sample]:
+        """All objects of `part`, in its order, several at once.
+
+        Raises:
+            AIStorchError: One of them could not be read.
+        """
+        samples: list[Sample | None] = [None] * len(part)
+        channels = self._channel_column(part)
+        for channel in np.unique(channels).tolist():
+            positions = np.flatnonzero(channels == channel)
+            whole = len(positions) == len(part)
+            chosen = part if whole else part.take(positions)
+            runs = self._stream_channel(channel, iter([chosen]))
+            found = (sample for run in runs for sample in run)
+            for position, sample in zip(positions.tolist(), found, strict=True):
+                samples[position] = sample
+        return [sample for sample in samples if sample is not None]
+
+    def stream(self, pages: Iterable[ObjectIndex]) -> Iterator[list[Sample]]:
+        """The objects of all pages in order, in lists of one or more as they arrive.
+
+        Raises:
+            AIStorchError: An object could not be read; all before it have been handed out.
+        """
+        for channel, group in groupby(self._uniform(pages), key=lambda pair: pair[0]):
+            yield from self._stream_channel(channel, (page for _, page in group))
+
+    def _uniform(self, pages: Iterable[ObjectIndex]) -> Iterator[tuple[int, ObjectIndex]]:
+        """Pages, cut where the next object is to be read in another way, with the number of that way."""
+        for page in pages:
+            channels = self._channel_column(page)
+            cuts = [0, *(np.flatnonzero(np.diff(channels)) + 1).tolist(), len(page)]
+            for start, stop in pairwise(cuts):
+                if start < stop:
+                    yield int(channels[start]), page[start:stop]
+
+    def _stream_channel(self, channel: int, pages: Iterator[ObjectIndex]) -> Iterator[list[Sample]]:
+        settings = self._channels[channel]
+        if settings is None:
+            for page in pages:
+                yield from self._read_foreign(page)
+            return
+        with engines.lend(settings, self.config) as engine:
+            yield from engine.stream(self._requests(settings, pages))
+
+    def _requests(self, settings: ClusterSettings, pages: Iterator[ObjectIndex]) -> Iterator[Request]:
+        position = 0
+        for page in pages:
+            yield from requests_for(page, self._routes, engines.cluster(settings), position)
+            position += len(page)
+
+    def _read_foreign(self, page: ObjectIndex) -> Iterator[list[Sample]]:
+        etl = self.etl or ETLConfig()
+        for position in range(len(page)):
+            obj = page.foreign[position]
+            yield [(obj.name, bytes(obj.get_reader(etl=etl).read_all()))]
+
+    def _channel_column(self, page: ObjectIndex) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+        return self._channel_of_source[page.sources]
+
+    @cached_property
+    def _routes(self) -> list[Route]:
+        return [Route.of_bucket(bucket, self.etl) if bucket else NO_ROUTE for bucket in self._buckets]
+
+    @cached_property
+    def _channels(self) -> list[ClusterSettings | None]:
+        """The different ways to read: one for each cluster, and None for a source's own reader."""
+        return list(dict.fromkeys(self._settings))
+
+    @cached_property
+    def _settings(self) -> list[ClusterSettings | None]:
+        return [ClusterSettings.of_client(bucket.client) if bucket else None for bucket in self._buckets]
+
+    @cached_property
+    def _buckets(self) -> list[Bucket | None]:
+        return [bucket_of(source) for source in self.sources]
+
+    @cached_property
+    def _channel_of_source(self) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+        return np.array([self._channels.index(settings) for settings in self._settings], dtype=np.int64)
+
+    def __getstate__(self) -> dict[str, object]:
+        return {"sources": self.sources, "config": self.config, "etl": self.etl}

@@ -1,0 +1,227 @@
+"""What to do when a read did not go well: where to try again, when, and what to raise in the end."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from aistorch.config import RetryPolicy
+from aistorch.errors import (
+    AccessDeniedError,
+    BucketNotFoundError,
+    ChecksumError,
+    InvalidArgumentError,
+    ObjectNotFoundError,
+    ReadError,
+    ServerError,
+    TransformError,
+    TruncatedReadError,
+)
+from aistorch.fetch.address import Address
+from aistorch.fetch.cluster import Cluster
+from aistorch.fetch.reply import Head
+from aistorch.fetch.request import Request
+
+_REDIRECTS = (301, 302, 307, 308)
+_DENIED = (401, 403)
+_KEPT_CAUSES = 8
+_MAX_REDIRECTS = 8
+
+
+@dataclass(slots=True)
+class Trouble:
+    """The history of a request that left the fast path.
+
+    Attributes:
+        line: The request line for the proxy; `request.line` may be that of a redirect.
+        map_version: Of the cluster map when trouble began.
+        targets: In that map.
+        attempts: Requests that failed.
+        redirects: Followed since the last failure.
+        causes: What went wrong, oldest first.
+        status: The last HTTP status.
+        asked: The node that the request is on its way to.
+        odd_length: Bytes of the last body that had another length than listed.
+        kind: The error to raise in the end.
+    """
+
+    line: bytes
+    map_version: int
+    targets: int
+    attempts: int = 0
+    redirects: int = 0
+    causes: list[str] = field(default_factory=list)
+    status: int = 0
+    asked: Address | None = None
+    odd_length: int = -1
+    kind: type[ReadError] = ReadError
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """Send `request.line` to this address after so many seconds."""
+
+    address: Address
+    delay: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class GiveUp:
+    """Raise this in place of the sample."""
+
+    error: ServerError
+
+
+Step = Retry | GiveUp
+
+
+class Recovery:
+    """Decides; it sends nothing itself.
+
+    The order of things is that of the protocol: the target that the index names, then the proxy with a fresh map of the
+    cluster, then again after a pause. A 404 is believed only from the proxy, or from where the proxy sent us.
+    """
+
+    def __init__(self, cluster: Cluster, policy: RetryPolicy) -> None:
+        self._cluster = cluster
+        self._policy = policy
+
+    def proxy_line(self, line: bytes) -> bytes:
+        """A request line as the proxy wants it, which may stand behind a gateway with a path of its own."""
+        path = self._cluster.settings.path
+        return line if path == "/v1" else line.replace(b"GET /v1/", f"GET {path}/".encode(), 1)
+
+    def after_reply(self, request: Request, asked: Address, head: Head, body: bytes) -> Step:
+        """The next step after a reply that is not the object."""
+        trouble = self._trouble(request)
+        trouble.status = head.status
+        if head.status in _REDIRECTS:
+            return self._follow(request, trouble, head)
+        message = _message(body)
+        from_target = self._from_listed_target(trouble, asked)
+        if head.status in _DENIED:
+            return self._denied(request, trouble, from_target, message)
+        self._note(trouble, f"{asked} answered {head.status} {message}".rstrip())
+        if from_target:
+            return self._ask_proxy(request, trouble, delay=0.0)
+        if head.status == 404:
+            return self._missing(request, trouble, message)
+        if 400 <= head.status < 500 and head.status not in (408, 409, 425, 429):
+            return GiveUp(self._error(request, trouble))
+        if b"etl_name=" in trouble.line:
+            trouble.kind = TransformError
+        return self._again(request, trouble)
+
+    def doubts(self, request: Request, length: int) -> bool:
+        """Whether a body of another length than listed, and without a checksum, is to be read once more.
+
+        An object may have been overwritten since; but then the proxy says the same, and is believed.
+        """
+        trouble = self._trouble(request)
+        known, trouble.odd_length = trouble.odd_length, length
+        return known != length and b"etl_name=" not in trouble.line
+
+    def after_damage(self, request: Request, asked: Address, cause: str) -> Step:
+        """The next step after a body that does not match its checksum."""
+        return self._after_failure(request, asked, cause, ChecksumError)
+
+    def after_loss(self, request: Request, asked: Address, cause: str, truncated: bool = False) -> Step:
+        """The next step after a connection that could not be made, or ended before the reply did."""
+        return self._after_failure(request, asked, cause, TruncatedReadError if truncated else ReadError)
+
+    def _after_failure(self, request: Request, asked: Address, cause: str, kind: type[ReadError]) -> Step:
+        trouble = self._trouble(request)
+        trouble.kind = kind
+        self._note(trouble, f"{asked}: {cause}")
+        if self._from_listed_target(trouble, asked):
+            return self._ask_proxy(request, trouble, delay=0.0)
+        return self._again(request, trouble)
+
+    def _trouble(self, request: Request) -> Trouble:
+        if request.trouble is None:
+            if not self._cluster.version:
+                self._cluster.refresh()
+            request.trouble = Trouble(request.line, self._cluster.version, self._cluster.target_count)
+        trouble: Trouble = request.trouble
+        return trouble
+
+    def _note(self, trouble: Trouble, cause: str) -> None:
+        trouble.attempts += 1
+        trouble.redirects = 0
+        trouble.causes.append(cause)
+        del trouble.causes[:-_KEPT_CAUSES]
+
+    def _from_listed_target(self, trouble: Trouble, asked: Address) -> bool:
+        """Whether that was the direct read, which only tells that the object is not to be had there."""
+        return trouble.asked is None and asked != self._cluster.settings.endpoint
+
+    def _again(self, request: Request, trouble: Trouble) -> Step:
+        if trouble.attempts >= self._policy.attempts:
+            return GiveUp(self._error(request, trouble))
+        return self._ask_proxy(request, trouble, self._policy.delay(trouble.attempts))
+
+    def _ask_proxy(self, request: Request, trouble: Trouble, delay: float) -> Step:
+        if trouble.attempts >= self._policy.attempts:
+            return GiveUp(self._error(request, trouble))
+        self._cluster.refresh()
+        request.line = self.proxy_line(trouble.line)
+        trouble.asked = self._cluster.settings.endpoint
+        return Retry(trouble.asked, delay)
+
+    def _follow(self, request: Request, trouble: Trouble, head: Head) -> Step:
+        trouble.redirects += 1
+        location = head.headers.get("location", "")
+        try:
+            address = Address.of_url(location)
+        except InvalidArgumentError:
+            self._note(trouble, f"redirected to {location[:200]!r}")
+            return self._again(request, trouble)
+        if trouble.redirects > _MAX_REDIRECTS:
+            self._note(trouble, "redirected in circles")
+            return self._again(request, trouble)
+        parts = urlsplit(location)
+        query = f"?{parts.query}" if parts.query else ""
+        request.line = f"GET {parts.path}{query}".encode("latin-1")
+        trouble.asked = address
+        return Retry(address)
+
+    def _denied(self, request: Request, trouble: Trouble, from_target: bool, message: str) -> Step:
+        if from_target:
+            # AuthN or intra-cluster authentication: no target answers without the proxy's redirect, so none is asked.
+            self._cluster.direct = False
+            return self._ask_proxy(request, trouble, delay=0.0)
+        advice = "pass a valid token to the Client" if trouble.status == 401 else "the token lacks the permission"
+        text = f"{request.url}: access denied ({trouble.status} {message}); {advice}, or set AIS_AUTHN_TOKEN"
+        return GiveUp(AccessDeniedError(text, trouble.status))
+
+    def _missing(self, request: Request, trouble: Trouble, message: str) -> Step:
+        trouble.kind = ObjectNotFoundError
+        if "bucket " in message and "does not exist" in message and request.url not in message:
+            bucket = request.bucket.rstrip("/")
+            return GiveUp(BucketNotFoundError(f"bucket {bucket} does not exist (any more): {message}", 404))
+        self._cluster.refresh()
+        if self._cluster.version != trouble.map_version:
+            # A node came or went: what is missing now may be back after the rebalance.
+            return self._again(request, trouble)
+        return GiveUp(self._error(request, trouble))
+
+    def _error(self, request: Request, trouble: Trouble) -> ReadError:
+        lost = trouble.targets - self._cluster.target_count
+        hint = ""
+        if trouble.kind is ObjectNotFoundError:
+            hint = (
+                f"The cluster has lost {lost} of its {trouble.targets} targets: wait until it is whole again"
+                if lost > 0
+                else "It was listed or named, so it has been deleted since; make the dataset anew"
+            )
+        return trouble.kind(request.url, trouble.attempts, trouble.causes, trouble.status, hint)
+
+
+def _message(body: bytes) -> str:
+    """The text of an error body, which is JSON, normally."""
+    try:
+        message = json.loads(body).get("message", "")
+    except (ValueError, AttributeError):
+        message = body.decode("utf-8", "replace")
+    return str(message).strip()[:300]

@@ -1,0 +1,155 @@
+"""Parsing of replies: the one that almost always comes, in a few searches; every other one, in full."""
+
+from __future__ import annotations
+
+from aistorch.errors import AIStorchError
+
+HEAD_LIMIT = 1 << 16
+_END = b"\r\n\r\n"
+_OK = b"HTTP/1.1 200 "
+_LENGTH = b"\r\nContent-Length: "
+# Go writes headers in alphabetical order, so type and value stand side by side.
+_CHECKSUM = b"\r\nAis-Checksum-Type: xxhash2\r\nAis-Checksum-Value: "
+
+
+class MalformedReplyError(AIStorchError):
+    """What arrived is not HTTP."""
+
+
+class Head:
+    """Status line and headers of a reply.
+
+    Attributes:
+        status: HTTP status.
+        length: Bytes of the body; -1: chunked; -2: up to the end of the connection.
+        checksum: xxh64 of the body as the server announced it, None where it announced none of that kind.
+        headers: All of them, names in lower case; empty for a reply that took the fast path.
+    """
+
+    __slots__ = ("checksum", "headers", "length", "status")
+
+    def __init__(self, status: int, length: int, checksum: int | None, headers: dict[str, str]) -> None:
+        self.status = status
+        self.length = length
+        self.checksum = checksum
+        self.headers = headers
+
+
+CHUNKED = -1
+UNTIL_CLOSE = -2
+
+
+def parse_head(data: bytes, start: int) -> tuple[Head, int] | None:
+    """The head that begins at `start` and where its body begins; None where it is not complete yet.
+
+    Raises:
+        MalformedReplyError: It is no HTTP head.
+    """
+    end = data.find(_END, start)
+    if end < 0:
+        if len(data) - start > HEAD_LIMIT:
+            raise MalformedReplyError(f"a reply's head exceeds {HEAD_LIMIT} bytes")
+        return None
+    if data.startswith(_OK, start):
+        at = data.find(_LENGTH, start, end)
+        sum_at = data.find(_CHECKSUM, start, end)
+        if at > 0 and sum_at > 0:
+            digits = sum_at + len(_CHECKSUM)
+            at += len(_LENGTH)
+            stop = data.find(b"\r", at, end + 1)
+            return Head(200, int(data[at:stop]), int(data[digits : digits + 16], 16), {}), end + 4
+    return _parse_fully(data[start:end]), end + 4
+
+
+def _parse_fully(head: bytes) -> Head:
+    status_line, *lines = head.decode("latin-1").split("\r\n")
+    version, _, rest = status_line.partition(" ")
+    if not version.startswith("HTTP/1.") or not rest[:3].isdigit():
+        raise MalformedReplyError(f"not an HTTP reply: {status_line[:80]!r}")
+    headers = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    status = int(rest[:3])
+    return Head(status, _body_length(status, headers), _checksum(headers), headers)
+
+
+def _body_length(status: int, headers: dict[str, str]) -> int:
+    if "chunked" in headers.get("transfer-encoding", "").lower():
+        return CHUNKED
+    if status in (204, 304) or status < 200:
+        return 0
+    text = headers.get("content-length")
+    if text is None:
+        return UNTIL_CLOSE
+    if not text.isdigit():
+        raise MalformedReplyError(f"Content-Length is {text[:40]!r}")
+    return int(text)
+
+
+def _checksum(headers: dict[str, str]) -> int | None:
+    if headers.get("ais-checksum-type") != "xxhash2":
+        return None
+    try:
+        return int(headers.get("ais-checksum-value", ""), 16)
+    except ValueError:
+        return None
+
+
+class BodyReader:
+    """Collects a body whose framing is out of the ordinary: chunked, or ended by the end of the connection."""
+
+    def __init__(self, length: int) -> None:
+        self._length = length
+        self._parts: list[bytes] = []
+        self._left = 0  # bytes still to come of the present chunk, its line end included
+        self._trailer = False
+        self.done = False
+
+    @property
+    def body(self) -> bytes:
+        """What has been collected."""
+        return b"".join(self._parts)
+
+    def feed(self, data: bytes, pos: int) -> int:
+        """Takes what belongs to the body from `data[pos:]` and returns where the rest begins.
+
+        The rest is to be given again, with more behind it, while `done` is False.
+        """
+        if self._length == UNTIL_CLOSE:
+            self._parts.append(data[pos:])
+            return len(data)
+        while not self.done:
+            if self._left:
+                part = data[pos : pos + self._left]
+                pos += len(part)
+                self._keep(part)
+                if self._left:
+                    break
+            else:
+                end = data.find(b"\r\n", pos)
+                if end < 0:
+                    break
+                self._take_line(data[pos:end])
+                pos = end + 2
+        return pos
+
+    def close(self) -> bool:
+        """Says that the connection has ended, and returns whether the body is complete by that."""
+        return self._length == UNTIL_CLOSE
+
+    def _keep(self, part: bytes) -> None:
+        line_end = 2
+        content = max(0, self._left - line_end)
+        self._parts.append(part[:content])
+        self._left -= len(part)
+
+    def _take_line(self, line: bytes) -> None:
+        if self._trailer:
+            self.done = not line
+            return
+        try:
+            size = int(line.split(b";", 1)[0], 16)
+        except ValueError:
+            raise MalformedReplyError(f"not the size of a chunk: {line[:40]!r}") from None
+        if size:
+            self._left = size + 2
+        else:
+            self._trailer = True

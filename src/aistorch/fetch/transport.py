@@ -1,0 +1,238 @@
+"""Requests on their way: the nodes, the connections to them, what waits and what is to be sent again."""
+
+from __future__ import annotations
+
+import heapq
+import selectors
+import time
+from collections import deque
+from itertools import count
+from typing import Protocol
+
+import xxhash
+
+from aistorch.config import ReadConfig
+from aistorch.errors import AIStorchError
+from aistorch.fetch.address import Address
+from aistorch.fetch.cluster import Cluster
+from aistorch.fetch.connection import Connection, ConnectionLostError
+from aistorch.fetch.node import DOWN_TIME, Node
+from aistorch.fetch.recovery import GiveUp, Recovery, Step
+from aistorch.fetch.reply import Head
+from aistorch.fetch.request import Request
+
+# Requests that one connection carries at once: at this depth a call to the kernel serves about ten small objects.
+PIPELINE_DEPTH = 16
+# Bytes asked for ahead on one connection: larger objects gain nothing from a pipeline and would wait for each other.
+PIPELINE_BYTES = 1 << 20
+_POLL = 1.0
+_READ = selectors.EVENT_READ
+_READ_WRITE = selectors.EVENT_READ | selectors.EVENT_WRITE
+
+
+class Results(Protocol):
+    """Who takes what was read."""
+
+    def put(self, request: Request, result: bytes | AIStorchError) -> None:
+        """Takes the body of an object, or why there is none."""
+
+
+class Transport:
+    """Sends requests and hands their results over, however many attempts that takes.
+
+    Args:
+        cluster: Where nodes listen.
+        config: Checks and retries.
+        results: Who takes what was read.
+    """
+
+    def __init__(self, cluster: Cluster, config: ReadConfig, results: Results) -> None:
+        self._cluster = cluster
+        self._config = config
+        self._results = results
+        self._recovery = Recovery(cluster, config.retry)
+        self._read_timeout = config.retry.read_timeout or cluster.settings.read_timeout or float("inf")
+        self._connect_timeout = config.retry.connect_timeout or cluster.settings.connect_timeout
+        self._selector = selectors.DefaultSelector()
+        self._nodes: dict[Address, Node] = {}
+        self._delayed: list[tuple[float, int, Request, Address]] = []
+        self._tie = count()
+        self._depth = PIPELINE_DEPTH
+        self._connections_per_node = 2
+
+    def shape(self, in_flight: int, mean_size: float) -> None:
+        """Spreads so many requests over connections, given the mean size of the objects in bytes."""
+        per_node = -(-in_flight // max(1, self._cluster.target_count))
+        by_size = int(PIPELINE_BYTES / (mean_size + 1))
+        self._depth = max(1, min(PIPELINE_DEPTH, by_size, -(-per_node // 2)))
+        self._connections_per_node = max(1, -(-per_node // self._depth))
+
+    def submit(self, request: Request) -> None:
+        """Queues a request for the target that should hold the object, else for the proxy."""
+        address = self._cluster.address_of(request.target) if self._config.direct else None
+        if address is not None:
+            node = self._node(address)
+            if not node.down_until or node.down_until < time.monotonic():
+                node.waiting.append(request)
+                return
+        request.line = self._recovery.proxy_line(request.line)
+        self._node(self._cluster.settings.endpoint).waiting.append(request)
+
+    def send(self) -> None:
+        """Sends what waits and is due, as far as connections have room."""
+        if self._delayed:
+            self._queue_due()
+        for node in list(self._nodes.values()):
+            if node.waiting:
+                self._send_to(node)
+
+    def wait(self) -> None:
+        """Handles what arrives; returns once something did, or something else is to be done."""
+        events = self._selector.select(self._patience())
+        for key, mask in events:
+            node, connection = key.data
+            self._handle(node, connection, mask)
+        if not events:
+            self._end_silent()
+
+    def abandon(self) -> None:
+        """Forgets all requests; connections with replies due are closed, the others kept for the next stream."""
+        self._delayed.clear()
+        for node in self._nodes.values():
+            node.waiting.clear()
+            for connection in [each for each in node.connections if each.pending]:
+                self._drop(node, connection)
+
+    def close(self) -> None:
+        """Closes all connections."""
+        # The selector first and as a whole: a fork shares it with the parent, whose entries must stay.
+        self._selector.close()
+        for node in self._nodes.values():
+            for connection in node.connections:
+                connection.close()
+        self._nodes.clear()
+
+    # replies: `ReplyHandler`
+
+    def accept(self, address: Address, request: Request, body: bytes, checksum: int | None) -> None:
+        """Checks a body; hands it over or has the object read again."""
+        if checksum is not None and self._config.verify and xxhash.xxh64_intdigest(body) != checksum:
+            cause = f"{len(body)} bytes with another checksum than the {checksum:016x} announced"
+            self._carry_out(request, self._recovery.after_damage(request, address, cause))
+        elif checksum is None and len(body) != request.size >= 0 and self._recovery.doubts(request, len(body)):
+            cause = f"{len(body)} bytes without a checksum where {request.size} were listed"
+            self._carry_out(request, self._recovery.after_loss(request, address, cause, truncated=True))
+        else:
+            self._results.put(request, body)
+
+    def refuse(self, address: Address, request: Request, head: Head, body: bytes) -> None:
+        """Takes the next step after a reply that is not the object."""
+        self._carry_out(request, self._recovery.after_reply(request, address, head, body))
+
+    # nodes and connections
+
+    def _node(self, address: Address) -> Node:
+        node = self._nodes.get(address)
+        if node is None:
+            settings = self._cluster.settings
+            node = Node(address, settings.token if address == settings.endpoint else None)
+            self._nodes[address] = node
+        return node
+
+    def _send_to(self, node: Node) -> None:
+        for connection in list(node.connections):
+            self._feed(node, connection)
+        while node.waiting and len(node.connections) < self._connections_per_node:
+            opened = self._connect(node)
+            if opened is None:
+                return
+            self._feed(node, opened)
+
+    def _feed(self, node: Node, connection: Connection) -> None:
+        try:
+            node.feed(connection, self._depth)
+        except ConnectionLostError as lost:
+            self._lose(node, connection, lost)
+        else:
+            if connection.wants_to_write:
+                self._selector.modify(connection.sock, _READ_WRITE, (node, connection))
+
+    def _connect(self, node: Node) -> Connection | None:
+        try:
+            connection = Connection.open(node.address, node.tail, self._cluster.settings, self._connect_timeout)
+        except OSError as error:
+            if not node.connections:
+                node.down_until = time.monotonic() + DOWN_TIME
+                self._refuse_waiting(node, f"cannot connect ({error.strerror or error})")
+            return None
+        node.down_until = 0.0
+        node.connections.append(connection)
+        self._selector.register(connection.sock, _READ, (node, connection))
+        return connection
+
+    def _refuse_waiting(self, node: Node, cause: str) -> None:
+        requests, node.waiting = node.waiting, deque()
+        for request in requests:
+            self._carry_out(request, self._recovery.after_loss(request, node.address, cause))
+
+    def _handle(self, node: Node, connection: Connection, mask: int) -> None:
+        try:
+            if mask & selectors.EVENT_WRITE:
+                connection.flush()
+                if not connection.wants_to_write:
+                    self._selector.modify(connection.sock, _READ, (node, connection))
+            if mask & _READ:
+                connection.receive(self)
+                while connection.has_buffered():
+                    connection.receive(self)
+        except ConnectionLostError as lost:
+            self._lose(node, connection, lost)
+        else:
+            self._feed(node, connection)
+
+    def _lose(self, node: Node, connection: Connection, lost: ConnectionLostError) -> None:
+        """Sends again what was pending on a connection; only the reply that was due next is to blame."""
+        pending = list(connection.pending)
+        self._drop(node, connection)
+        # A server closes connections that were idle (AIStore: after 30 s); that a request crosses it is nobody's fault.
+        blameless = connection.served and not lost.started
+        if pending and not blameless:
+            first = pending.pop(0)
+            self._carry_out(first, self._recovery.after_loss(first, node.address, str(lost), truncated=lost.started))
+        node.waiting.extendleft(reversed(pending))
+
+    def _drop(self, node: Node, connection: Connection) -> None:
+        node.connections.remove(connection)
+        self._selector.unregister(connection.sock)
+        connection.close()
+
+    # time
+
+    def _carry_out(self, request: Request, step: Step) -> None:
+        if isinstance(step, GiveUp):
+            self._results.put(request, step.error)
+        elif step.delay:
+            due = time.monotonic() + step.delay
+            heapq.heappush(self._delayed, (due, next(self._tie), request, step.address))
+        else:
+            self._node(step.address).waiting.append(request)
+
+    def _queue_due(self) -> None:
+        now = time.monotonic()
+        while self._delayed and self._delayed[0][0] <= now:
+            _, _, request, address = heapq.heappop(self._delayed)
+            self._node(address).waiting.append(request)
+
+    def _patience(self) -> float:
+        if not self._delayed:
+            return _POLL
+        return min(_POLL, max(0.0, self._delayed[0][0] - time.monotonic()))
+
+    def _end_silent(self) -> None:
+        """Gives up connections on which a reply has been due for too long."""
+        deadline = time.monotonic() - self._read_timeout
+        for node in self._nodes.values():
+            for connection in list(node.connections):
+                if connection.pending and connection.heard < deadline:
+                    lost = ConnectionLostError(f"no answer for {self._read_timeout:g} s", started=True)
+                    self._lose(node, connection, lost)
