@@ -133,8 +133,13 @@ def list_members(file: IO[bytes], name: str) -> Iterator[tuple[str, int]]:
 
     Only the extension tells whether an object is an archive here: listings do not open every object to look.
 
+    Args:
+        file: Holds the object and nothing else; stays open.
+        name: Of the object.
+
     Raises:
         NotAnArchiveError: The extension is of no archive, or the archive is damaged.
+        UnavailableFormatError: The format is `.tar.lz4` and the package `lz4` is not installed.
     """
     if format_of_name(name) is None:
         raise NotAnArchiveError(f"{name} has no extension of an archive")
@@ -173,6 +178,6 @@ def check_member_name(path: str) -> None:
     """
     parts = path.split("/")
     if "." in parts or ".." in parts:
-        raise InvalidMemberName(f"invalid archived name {path!r}: '.' and '..' are not allowed in it")
+        raise InvalidMemberName(path, "'.' and '..' are not allowed in it")
     if path.startswith("~/") or path.endswith("/"):
-        raise InvalidMemberName(f"invalid archived name {path!r}: it must be the name of a file")
+        raise InvalidMemberName(path, "it must be the name of a file")

@@ -6,39 +6,46 @@ import importlib
 from enum import Enum
 from typing import Any
 
-from aistorch.server.http_errors import BadRequest, HTTPError
+from aistorch.server.http_errors import HTTPError
 
 MAGIC_BYTES = 512
 """How many leading bytes of a file are enough to recognise its format."""
 
 
-class NotAnArchiveError(BadRequest):
+class ArchiveError(HTTPError):
+    """An archive cannot be used as asked."""
+
+
+class NotAnArchiveError(ArchiveError):
     """The object is no archive, or a damaged one (400)."""
 
     def __init__(self, message: str) -> None:
-        super().__init__(message, "errUnknownFileExt")
+        super().__init__(400, message, "errUnknownFileExt")
 
 
-class UnknownFormatError(BadRequest):
+class UnknownFormatError(ArchiveError):
     """A format was asked for that no archive has (400)."""
 
     def __init__(self, mime: str) -> None:
         known = ", ".join(extension for extension, _ in _SPELLINGS)
-        super().__init__(f"unknown archive format {mime!r}: use one of {known}", "errUnknownMime")
+        super().__init__(400, f"unknown archive format {mime!r}: use one of {known}", "errUnknownMime")
 
 
-class InvalidMemberName(BadRequest):
+class InvalidMemberName(ArchiveError):
     """A name that no member may be asked for by: `.` or `..` in it, a trailing `/`, a leading `~/` (400)."""
 
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(400, f"invalid archived name {name!r}: {reason}")
 
-class MemberMissing(HTTPError):
+
+class MemberMissing(ArchiveError):
     """The archive has no such member (404)."""
 
     def __init__(self, what: str, name: str) -> None:
         super().__init__(404, f"{what} in {name} does not exist", "ErrNotFound")
 
 
-class UnavailableFormatError(HTTPError):
+class UnavailableFormatError(ArchiveError):
     """A format that needs a package which is not installed (501)."""
 
     def __init__(self) -> None:
@@ -116,9 +123,7 @@ def detect_format(name: str, head: bytes, mime: str = "") -> ArchiveFormat:
         return format_of_mime(mime)
     form = format_of_name(name) or format_of_content(head)
     if form is None:
-        raise NotAnArchiveError(
-            f"{name} is not an archive: neither its extension nor its content is of a known one"
-        )
+        raise NotAnArchiveError(f"{name} is not an archive: neither its extension nor its content is of a known one")
     return form
 
 

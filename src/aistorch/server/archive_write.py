@@ -115,7 +115,7 @@ class _Sink(io.RawIOBase):
 
 def _zip_pieces(entries: Iterable[Entry]) -> Iterator[bytes]:
     sink = _Sink()
-    with zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as packer:
+    with zipfile.ZipFile(sink, "w") as packer:
         for entry in entries:
             with packer.open(entry.name, "w", force_zip64=entry.size > zipfile.ZIP64_LIMIT) as member:
                 for piece in _content(entry):
