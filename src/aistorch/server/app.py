@@ -1,0 +1,107 @@
+"""The server's core: takes a request, finds out who must answer, and turns refusals into AIStore's error format.
+
+One process and one event loop serve all ports. What differs between them is the `Node` a request was sent to: a proxy
+redirects what is about an object to the target that owns it, a target answers for its own objects only.
+How handlers are registered is told in `routes.py`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+
+from aistorch.server import bucket_api, cluster_api, list_api, object_api, object_get, summary_api
+from aistorch.server.access import check_token
+from aistorch.server.cluster_map import ClusterMap, Node
+from aistorch.server.fault_effects import inflict
+from aistorch.server.fault_rules import FaultRules
+from aistorch.server.http_errors import BadRequest, HTTPError, MethodNotAllowed
+from aistorch.server.redirect import placed, redirect_to
+from aistorch.server.request import Request
+from aistorch.server.routes import Handler, Routes
+from aistorch.server.store import Store
+
+_log = logging.getLogger(__name__)
+
+_MODULES = (bucket_api, cluster_api, list_api, object_api, object_get, summary_api)
+
+
+class App:
+    """Everything a handler may need.
+
+    Attributes:
+        store: The buckets.
+        cluster: The nodes, and who owns what.
+        host: The address it is bound to.
+        token: What clients must present; None lets everybody in.
+        faults: What goes wrong on purpose.
+        summary_prefixes: What the summaries under way are about, by job id.
+    """
+
+    def __init__(self, store: Store, cluster: ClusterMap, *, host: str = "127.0.0.1", token: str | None = None) -> None:
+        self.store, self.cluster, self.host, self.token = store, cluster, host, token
+        self.faults = FaultRules()
+        self.summary_prefixes: dict[str, str] = {}
+        self.routes = Routes()
+        for module in _MODULES:
+            self.routes.include(module.routes)
+
+    def handler(self, node: Node) -> Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]:
+        """What aiohttp calls for each request on the node's port."""
+
+        async def handle(http: web.BaseRequest) -> web.StreamResponse:
+            try:
+                return await self._serve(Request(self, node, http))
+            except HTTPError as error:
+                return error_response(error, http, node)
+            except (ConnectionError, asyncio.CancelledError):
+                raise  # the client has gone
+            except Exception:
+                _log.exception("%s failed on %s %s", node.label, http.method, http.raw_path)
+                return error_response(HTTPError(500, "internal error of the embedded server"), http, node)
+
+        return handle
+
+    async def _serve(self, req: Request) -> web.StreamResponse:
+        check_token(req)
+        owner = placed(req)
+        if self.faults:
+            await inflict(req, self.faults, answers=owner is None)
+        if owner is not None:
+            return redirect_to(req, owner)
+        handler = await self._find(req)
+        return await handler(req)
+
+    async def _find(self, req: Request) -> Handler:
+        routes, key = self.routes, (req.verb, req.area)
+        for parameter, handler in routes.queries.get(key, ()):
+            if req.query.get(parameter):
+                return handler
+        message = ""
+        if key in routes.actions:
+            message = (await req.action()).action
+            if message in routes.actions[key]:
+                return routes.actions[key][message]
+        if key in routes.defaults:
+            return routes.defaults[key]
+        if message:
+            raise BadRequest(f"invalid action {message!r} for {req.verb} {req.http.path}")
+        allowed = routes.verbs(req.area)
+        if not allowed:
+            raise BadRequest(f"invalid request URI {req.http.path!r}")
+        raise MethodNotAllowed(", ".join(allowed))
+
+
+def error_response(error: HTTPError, http: web.BaseRequest, node: Node) -> web.Response:
+    """The error as AIStore sends it: JSON in the body, or for HEAD in a header."""
+    if isinstance(error, MethodNotAllowed):
+        return web.Response(status=error.status, text=error.message + "\n", headers=error.headers)
+    path = http.raw_path.partition("?")[0]
+    body = error.body(method=http.method, path=path, remote=http.remote or "", node=node.label)
+    headers = {"Content-Type": "application/json", "X-Content-Type-Options": "nosniff", **error.headers}
+    if http.method == "HEAD":
+        return web.Response(status=error.status, headers={**headers, "Hdr-Error": body.decode().strip()})
+    return web.Response(status=error.status, headers=headers, body=body)

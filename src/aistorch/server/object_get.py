@@ -1,0 +1,43 @@
+"""GET of an object: all of it, or one byte range."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from aistorch.server.data_response import send_data
+from aistorch.server.headers import object_headers
+from aistorch.server.http_errors import BadRequest, HTTPError, RangeNotSatisfiable
+from aistorch.server.ranges import content_range, parse_range
+from aistorch.server.request import Request
+from aistorch.server.routes import Routes
+
+routes = Routes()
+
+
+@routes.query("GET", "objects", "etl_name")
+async def get_transformed(req: Request) -> web.StreamResponse:
+    """ETL needs Kubernetes; AIStore without it answers so, too."""
+    raise HTTPError(501, "cannot use ETL: the embedded server has none", "ErrUnsupp")
+
+
+@routes.default("GET", "objects")
+async def get_object(req: Request) -> web.StreamResponse:
+    """The object's bytes; checksum headers are those of the whole object, for a range as well."""
+    bucket = req.bucket
+    if req.http.headers.get("Ais-Blob-Download") == "true" and req.key.provider == "ais":
+        raise BadRequest(f"cannot blob-download {req.key.cname(req.object_name)}: not in a remote bucket")
+    meta, file = bucket.open(req.object_name)
+    bucket.uncached.discard(meta.name)  # reading brings it into the cluster
+    headers = object_headers(bucket, meta)
+    headers["Content-Type"] = "application/octet-stream"
+    wanted = req.http.headers.get("Range")
+    if wanted is None:
+        return await send_data(req, file, 0, meta.size, status=200, headers=headers)
+    try:
+        offset, length = parse_range(wanted, meta.size)
+    except RangeNotSatisfiable:
+        file.close()
+        raise
+    headers["Accept-Ranges"] = "bytes"
+    headers["Content-Range"] = content_range(offset, length, meta.size)
+    return await send_data(req, file, offset, length, status=206, headers=headers)
