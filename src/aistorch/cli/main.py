@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import sys
 
 from aistorch.errors import AIStorchError, MissingExtraError
@@ -17,9 +16,10 @@ def run() -> None:
 
 
 def _run() -> None:
-    for package in ("typer", "rich"):
-        if importlib.util.find_spec(package) is None:
-            raise MissingExtraError("cli", "the command aistorch")
-    from aistorch.cli.app import app
-
+    try:
+        from aistorch.cli.app import app
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] in ("typer", "rich"):
+            raise MissingExtraError("cli", "the command aistorch") from error
+        raise
     app()

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-import signal
-import threading
+import asyncio
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
+
+from aistorch.errors import InvalidArgumentError, MissingExtraError
+
+if TYPE_CHECKING:
+    from aistorch.server.serve import RunningServer
 
 
 def serve(
@@ -16,6 +20,9 @@ def serve(
         Path | None,
         typer.Option("--dir", help="Where the data is kept; without it in a temporary folder, gone in the end."),
     ] = None,
+    host: Annotated[
+        str, typer.Option(help="Address to listen on. Whoever reaches it may read and change everything.")
+    ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the proxy; 0 takes a free one.")] = 51080,
     targets: Annotated[int, typer.Option(min=1, help="How many targets, each on a free port of its own.")] = 1,
     bucket: Annotated[
@@ -23,16 +30,21 @@ def serve(
         typer.Option(metavar="URL", help="A bucket to be there, e.g. aws://name; may be given several times."),
     ] = None,
 ) -> None:
-    """Runs an embedded AIStore, reachable from this machine only, until Ctrl-C."""
-    from aistorch.server import EmbeddedAIStore
+    """Runs an embedded AIStore until Ctrl-C; unless told otherwise, only this machine reaches it."""
+    try:
+        from aistorch.server.serve import ServeOptions, run
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("server", "aistorch serve") from error
 
-    stop = threading.Event()
-    # Before the server starts, so that a signal at any moment leads to an orderly end.
-    for each in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(each, lambda *_: stop.set())
-    console = Console()
-    with EmbeddedAIStore(directory, port=port, targets=targets, buckets=bucket or ()) as server:
-        console.print(f"AIStore at [bold]{server.endpoint}[/], Ctrl-C to end", soft_wrap=True)
-        console.print(f"  export AIS_ENDPOINT={server.endpoint}", soft_wrap=True)
-        stop.wait()
-    console.print("ended")
+    options = ServeOptions(dir=directory, host=host, port=port, targets=targets, buckets=tuple(bucket or ()))
+    try:
+        run(options, _announce)
+    except OSError as error:
+        raise InvalidArgumentError(str(error)) from error
+
+
+async def _announce(server: RunningServer) -> None:
+    console = Console(soft_wrap=True)
+    console.print(f"AIStore at [bold]{server.endpoint}[/], data in {server.root}, Ctrl-C to end")
+    console.print(f"  export AIS_ENDPOINT={server.endpoint}")
+    await asyncio.Event().wait()

@@ -11,14 +11,21 @@ from aistore.sdk import Bucket, Client
 from tqdm.auto import tqdm
 
 from aistorch.demo.digits import Digit
+from aistorch.index.endpoint import check_reachable
 
 _UPLOADS_AT_ONCE = 8
 
 
 @contextmanager
 def new_bucket(endpoint: str) -> Iterator[Bucket]:
-    """A bucket with a name of its own, removed in the end: it may be made in somebody's cluster."""
-    bucket = Client(endpoint).bucket(f"aistorch-demo-{uuid.uuid4().hex[:8]}").create()
+    """A bucket with a name of its own, removed in the end: it may be made in somebody's cluster.
+
+    Raises:
+        EndpointUnreachableError: Nothing answers at the endpoint.
+    """
+    bucket = Client(endpoint).bucket(f"aistorch-demo-{uuid.uuid4().hex[:8]}")
+    check_reachable(bucket.client)
+    bucket.create()
     try:
         yield bucket
     finally:
