@@ -133,7 +133,7 @@ def test_a_prefix_map_that_cannot_be_used(client: Client) -> None:
         ({"b": "x"}, InvalidArgumentError, "the key 'b', which is no source"),
         ({bucket: 5}, ArgumentTypeError, "a str or a list of str for ais://b, not int"),
         ({bucket: ["a", None]}, ArgumentTypeError, "for ais://b, not NoneType"),
-        (["x"], ArgumentTypeError, "prefix_map must be a dict.*not list"),
+        (["x"], ArgumentTypeError, "must be a dict.*not list"),
     ):
         with pytest.raises(error, match=f"AISTestDataset: prefix_map.*{told}"):
             resolve(bucket, prefixes)
