@@ -1,7 +1,7 @@
 """`python -m aistorch.server`: the server in the foreground.
 
-With `--attached` it writes a line of JSON to stdout when it is ready, obeys commands on stdin (`control`), and ends when
-stdin does or when its parent dies; so `EmbeddedAIStore` runs it.
+With `--attached` it writes a line of JSON to stdout when it is ready, obeys commands on stdin (`control`), and ends
+when stdin does or when its parent dies; so `EmbeddedAIStore` runs it.
 """
 
 from __future__ import annotations

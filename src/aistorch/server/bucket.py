@@ -137,7 +137,7 @@ class Bucket:
             yield names[index]
 
     def sorted_names(self) -> list[str]:
-        """All names in byte order of their UTF-8; not to be changed. (That is also the order of code points.)"""
+        """All names in byte order of their UTF-8; not to be changed. That is the order of code points, too."""
         with self._lock:
             if self._sorted is None:
                 self._sorted = sorted(self._catalog)

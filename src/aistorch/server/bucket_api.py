@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import uuid
 from typing import Any
 
 from aiohttp import web
@@ -50,7 +49,7 @@ async def rename_bucket(req: Request) -> web.StreamResponse:
     """Gives a bucket another name."""
     to, _ = BucketKey.from_uname(req.query.get("bck_to", ""))
     req.app.store.rename(req.key, to)
-    return web.Response(text=_job_id())
+    return web.Response(text=req.app.jobs.finished("move-bck", to))
 
 
 @routes.action("PATCH", "buckets", "set-bprops")
@@ -60,7 +59,7 @@ async def set_props(req: Request) -> web.StreamResponse:
     if not isinstance(value, dict):
         raise BadRequest("bucket properties are an object")
     bucket.update_props(value)
-    return web.Response(text=_job_id())
+    return web.Response(text=req.app.jobs.finished("set-bprops", bucket.key))
 
 
 @routes.default("HEAD", "buckets")
@@ -98,7 +97,3 @@ def props_json(bucket: Bucket) -> str:
         default = props.get(key)
         props[key] = {**default, **value} if isinstance(default, dict) and isinstance(value, dict) else value
     return json.dumps(props, separators=(",", ":"))
-
-
-def _job_id() -> str:
-    return f"bck-{uuid.uuid4().hex[:9]}"

@@ -16,7 +16,7 @@ _started = time.monotonic_ns()
 
 @routes.default("GET", "health")
 @routes.default("HEAD", "health")
-async def health(req: Request) -> web.StreamResponse:
+async def health(_req: Request) -> web.StreamResponse:
     """Always up: a server that answers is ready."""
     uptime = str(time.monotonic_ns() - _started)
     return web.Response(headers={"Ais-Cluster-Uptime": uptime, "Ais-Node-Uptime": uptime})
@@ -52,7 +52,7 @@ def _status(req: Request, node_id: str = "") -> web.Response:
 
 
 @routes.default("GET", "etl")
-async def list_etls(req: Request) -> web.StreamResponse:
+async def list_etls(_req: Request) -> web.StreamResponse:
     """No ETL here; AIStore without Kubernetes says so, too."""
     raise HTTPError(501, "cannot use ETL: the embedded server has none", "ErrUnsupp")
 

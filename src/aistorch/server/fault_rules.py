@@ -1,4 +1,4 @@
-"""Faults inside the server: which requests they hit, and what happens to those. `faults.py` is how tests ask for them."""
+"""Faults inside the server: which requests they hit, and with what effect. Tests ask for them by `faults.py`."""
 
 from __future__ import annotations
 

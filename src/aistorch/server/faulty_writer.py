@@ -70,7 +70,7 @@ class FaultyWriter(StreamWriter):
         raise ConnectionResetError("a fault ended the connection")
 
 
-def make_request(message: Any, payload: Any, protocol: Any, writer: Any, task: asyncio.Task[None]) -> web.BaseRequest:
-    """aiohttp's request, with a writer that can be given a fault."""
+def make_request(message: Any, payload: Any, protocol: Any, _writer: Any, task: asyncio.Task[None]) -> web.BaseRequest:
+    """Makes aiohttp's request, with a writer that can be given a fault."""
     loop = asyncio.get_running_loop()
     return web.BaseRequest(message, payload, protocol, FaultyWriter(protocol, loop), task, loop)

@@ -1,4 +1,4 @@
-"""What the server answers when it refuses: one exception per situation, with the status, `tcode` and wording of AIStore.
+"""What the server answers when it refuses: one exception per situation, with AIStore's status, `tcode` and wording.
 
 The SDK chooses its exception class by the first `provider://bucket[/object]` in the body, so the texts matter: a bucket
 is quoted on its own, an object is spelled out with its bucket.

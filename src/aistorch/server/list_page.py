@@ -145,9 +145,8 @@ class _Listing:
         flags = self.wanted.flags
         if (flags & ListFlag.CACHED and not cached) or (flags & ListFlag.NOT_CACHED and cached):
             return None
-        if self.wanted.target:
-            if self.cluster.owner(self.bucket.key.uname(name)).id != self.wanted.target:
-                return None
+        if self.wanted.target and self.cluster.owner(self.bucket.key.uname(name)).id != self.wanted.target:
+            return None
         return self._fill(meta, cached)
 
     def _fill(self, meta: ObjectMeta, cached: bool) -> Entry:

@@ -15,7 +15,7 @@ routes = Routes()
 
 
 @routes.query("GET", "objects", "etl_name")
-async def get_transformed(req: Request) -> web.StreamResponse:
+async def get_transformed(_req: Request) -> web.StreamResponse:
     """ETL needs Kubernetes; AIStore without it answers so, too."""
     raise HTTPError(501, "cannot use ETL: the embedded server has none", "ErrUnsupp")
 

@@ -86,6 +86,7 @@ class RunningServer:
         for listener in self._listeners.values():
             await listener.stop()
             listener.close()
+        self.app.jobs.close()
         self.app.store.close()
 
     async def start_node(self, node_id: str) -> None:
