@@ -83,7 +83,9 @@ def test_a_port_in_use_is_named() -> None:
     assert "Traceback" not in ended.stderr
 
 
-@pytest.mark.parametrize(("typo", "named"), [("aws:/mine", "aws:/mine"), ("nowhere://mine", "nowhere"), ("ais://..", "..")])
+@pytest.mark.parametrize(
+    ("typo", "named"), [("aws:/mine", "aws:/mine"), ("nowhere://mine", "nowhere"), ("ais://..", "..")]
+)
 def test_a_bucket_that_cannot_be_is_named(typo: str, named: str) -> None:
     ended = run("serve", "--port", "0", "--bucket", typo)
     assert ended.returncode == 1
