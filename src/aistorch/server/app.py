@@ -14,22 +14,28 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 
 from aistorch.server import (
+    append,
     archive_api,
     bucket_api,
     cluster_api,
     getbatch,
     jobs_api,
     list_api,
+    multiobject_api,
+    multipart,
     object_api,
     object_get,
+    object_jobs,
     summary_api,
 )
 from aistorch.server.access import check_token
+from aistorch.server.append import Appends
 from aistorch.server.cluster_map import ClusterMap, Node
 from aistorch.server.fault_effects import inflict
 from aistorch.server.fault_rules import FaultRules
 from aistorch.server.http_errors import BadRequest, HTTPError, MethodNotAllowed
 from aistorch.server.jobs import Jobs
+from aistorch.server.multipart import Uploads
 from aistorch.server.redirect import placed, redirect_to
 from aistorch.server.request import Request
 from aistorch.server.routes import Handler, Routes
@@ -38,14 +44,18 @@ from aistorch.server.store import Store
 _log = logging.getLogger(__name__)
 
 _MODULES = (
+    append,
     archive_api,
     bucket_api,
     cluster_api,
     getbatch,
     jobs_api,
     list_api,
+    multiobject_api,
+    multipart,
     object_api,
     object_get,
+    object_jobs,
     summary_api,
 )
 
@@ -59,13 +69,15 @@ class App:
         host: The address it is bound to.
         token: What clients must present; None lets everybody in.
         jobs: What goes on behind the answers.
+        uploads: Objects that come in parts.
+        appends: Objects that are being appended to.
         faults: What goes wrong on purpose.
         summary_prefixes: What the summaries under way are about, by job id.
     """
 
     def __init__(self, store: Store, cluster: ClusterMap, *, host: str = "127.0.0.1", token: str | None = None) -> None:
         self.store, self.cluster, self.host, self.token = store, cluster, host, token
-        self.jobs = Jobs()
+        self.jobs, self.uploads, self.appends = Jobs(), Uploads(store), Appends()
         self.faults = FaultRules()
         self.summary_prefixes: dict[str, str] = {}
         self.routes = Routes()

@@ -22,13 +22,11 @@ class Entry(NamedTuple):
         name: Its name there.
         size: Its length in bytes.
         content: Where its bytes come from, `size` or more; None for an empty file. Closed when written.
-        mtime: Seconds since the epoch.
     """
 
     name: str
     size: int
     content: IO[bytes] | None = None
-    mtime: int = 0
 
 
 class ShortMemberError(OSError):
@@ -70,7 +68,7 @@ def _content(entry: Entry) -> Iterator[bytes]:
 def _tar_pieces(entries: Iterable[Entry]) -> Iterator[bytes]:
     for entry in entries:
         info = tarfile.TarInfo(entry.name)
-        info.size, info.mtime = entry.size, entry.mtime
+        info.size = entry.size
         yield info.tobuf(tarfile.PAX_FORMAT)
         yield from _content(entry)
         yield bytes(-entry.size % tarfile.BLOCKSIZE)

@@ -46,6 +46,7 @@ class Job:
         started: Nanoseconds since the epoch.
         ended: Likewise; 0 while it runs.
         error: What went wrong, the first thing and how many more; empty if nothing did.
+        abort_error: Why it ended early; empty if it did not.
         objects: Handled so far.
         size: Of those, in bytes.
     """
@@ -57,15 +58,11 @@ class Job:
     started: int = field(default_factory=time.time_ns)
     ended: int = 0
     error: str = ""
+    abort_error: str = ""
     objects: int = 0
     size: int = 0
     _stop: threading.Event = field(default_factory=threading.Event)
     _errors: int = 0
-
-    @property
-    def aborted(self) -> bool:
-        """Whether somebody stopped it."""
-        return self._stop.is_set()
 
     def abort(self) -> None:
         """Lets the work end at its next `check()`; nothing happens if it has ended."""
@@ -78,7 +75,7 @@ class Job:
         Raises:
             JobAborted: If somebody stopped the job.
         """
-        if self.aborted:
+        if self._stop.is_set():
             raise JobAborted
 
     def count(self, size: int) -> None:
@@ -167,11 +164,12 @@ def _run(job: Job, work: Work) -> None:
         job.check()
         work(job)
     except JobAborted:
-        job.error = "aborted by the user"
+        job.abort_error = "aborted by the user"
     except (HTTPError, OSError) as error:
-        job.fail(error)
+        job.abort_error = str(error)
     except Exception:
         _log.exception("job %s[%s] failed", job.kind, job.id)
-        job.error = "internal error of the embedded server"
+        job.abort_error = "internal error of the embedded server"
     finally:
+        job.error = job.error or job.abort_error
         job.ended = time.time_ns()

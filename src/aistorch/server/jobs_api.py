@@ -66,7 +66,7 @@ async def stop_job(req: Request) -> web.StreamResponse:
 
 
 def _status(job: Job) -> dict[str, Any]:
-    return {"uuid": job.id, "err": job.error, "end_time": job.ended, "aborted": job.aborted}
+    return {"uuid": job.id, "err": job.error, "end_time": job.ended, "aborted": bool(job.abort_error)}
 
 
 def _snapshots(req: Request, job_id: str, kind: str) -> dict[str, list[dict[str, Any]]]:
@@ -92,11 +92,11 @@ def _snapshot(job: Job, *, counted: bool) -> dict[str, Any]:
         "bck": _bucket(job.bucket),
         "src-bck": _bucket(job.bucket if job.target else None),
         "dst-bck": _bucket(job.target),
-        "abort-err": job.error if job.aborted else "",
+        "abort-err": job.abort_error,
         "err": job.error,
         "glob.id": "0",
         "stats": stats,
-        "aborted": job.aborted,
+        "aborted": bool(job.abort_error),
         "is_idle": bool(job.ended),
     }
 
