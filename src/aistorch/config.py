@@ -49,6 +49,9 @@ class ReadConfig:
             training loop; DataLoader workers share it evenly. One object larger than the budget still
             passes, alone.
         in_flight: Requests under way at once, per process; None lets it adapt to the latency it meets.
+        in_order: Whether iterable datasets yield objects in the order of their listing; where it does not matter,
+            False hands out each one as soon as it is there.
+        split_from: Bytes from which on an object is read in parallel ranges.
         direct: Read from the target that holds the object (one request instead of two). The proxy is asked
             whenever that fails, and always where the cluster forbids it.
         verify: Check each object against the checksum that AIStore stored with it.
@@ -57,6 +60,8 @@ class ReadConfig:
 
     budget: int = 64 * MIB
     in_flight: int | None = None
+    in_order: bool = True
+    split_from: int = 16 * MIB
     direct: bool = True
     verify: bool = True
     retry: RetryPolicy = field(default_factory=RetryPolicy)
@@ -64,5 +69,7 @@ class ReadConfig:
     def __post_init__(self) -> None:
         if self.budget < 1:
             raise InvalidArgumentError(f"ReadConfig.budget is {self.budget} bytes; it must be positive")
+        if self.split_from < 1:
+            raise InvalidArgumentError(f"ReadConfig.split_from is {self.split_from} bytes; it must be positive")
         if self.in_flight is not None and self.in_flight < 1:
             raise InvalidArgumentError(f"ReadConfig.in_flight is {self.in_flight}; use 1 or more, or None")

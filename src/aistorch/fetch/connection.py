@@ -9,7 +9,7 @@ from collections import deque
 from typing import Protocol
 
 from aistorch.fetch.address import Address
-from aistorch.fetch.buffers import new_body
+from aistorch.fetch.body import Body, Part
 from aistorch.fetch.reply import BodyReader, Head, MalformedReplyError, parse_head
 from aistorch.fetch.request import Request
 from aistorch.fetch.settings import ClusterSettings
@@ -28,6 +28,13 @@ class ConnectionLostError(Exception):
         self.started = started
 
 
+class ObjectChangedError(ConnectionLostError):
+    """The rest of an object was asked for and belongs to another version of it; the connection is of no more use."""
+
+    def __init__(self, cause: str) -> None:
+        super().__init__(cause, started=True)
+
+
 class ReplyHandler(Protocol):
     """Who takes the replies of a connection."""
 
@@ -36,6 +43,9 @@ class ReplyHandler(Protocol):
 
     def refuse(self, address: Address, request: Request, head: Head, body: bytes) -> None:
         """Takes every other reply."""
+
+    def accept_part(self, address: Address, request: Request) -> None:
+        """Takes note that a request's part of a large body is complete."""
 
 
 class Connection:
@@ -48,14 +58,12 @@ class Connection:
     """
 
     __slots__ = (
-        "_body",
-        "_filled",
         "_head",
         "_held",
         "_outgoing",
+        "_part",
         "_reader",
         "_tail",
-        "_view",
         "address",
         "heard",
         "pending",
@@ -73,9 +81,7 @@ class Connection:
         self._outgoing = b""
         self._held = b""
         self._head: Head | None = None
-        self._body = b""
-        self._view: memoryview | None = None
-        self._filled = 0
+        self._part: Part | None = None
         self._reader: BodyReader | None = None
 
     @classmethod
@@ -135,8 +141,8 @@ class Connection:
             ConnectionLostError: The connection ended or broke, or speaks no HTTP.
         """
         try:
-            if self._view is not None:
-                self._receive_large(handler)
+            if self._part is not None:
+                self._receive_part(self._part, handler)
             else:
                 # A large body's head is fetched alone, so that nearly all of the body goes straight to its place.
                 large = bool(self.pending) and self.pending[0].size >= LARGE_BODY
@@ -159,7 +165,6 @@ class Connection:
 
     def close(self) -> None:
         """Closes the socket; replies that were due are lost."""
-        self._view = None
         self.sock.close()
 
     def _parse(self, data: bytes, handler: ReplyHandler) -> None:
@@ -172,17 +177,20 @@ class Connection:
                 if parsed is None:
                     break
                 head, body_at = parsed
-                if head.status == 200 and head.length >= 0:
+                if head.status in (200, 206) and head.length >= 0:
                     end = body_at + head.length
-                    if end <= size:
+                    large = head.length >= LARGE_BODY or self.pending[0].part is not None
+                    if large:
+                        self._begin_part(head, data[body_at:end])
+                        pos = min(end, size)
+                        self._end_part(handler)
+                    elif end <= size:
                         pos = end
                         self.served += 1
                         handler.accept(self.address, self.pending.popleft(), data[body_at:end], head.checksum)
-                        continue
-                    if head.length >= LARGE_BODY:
-                        self._begin_large(head, data, body_at)
-                        pos = size
-                    break  # small: wait for the rest, then parse once more
+                    else:
+                        break  # wait for the rest, then parse once more
+                    continue
                 pos = body_at
                 self._head = head
                 self._reader = None if head.length >= 0 else BodyReader(head.length)
@@ -217,34 +225,48 @@ class Connection:
         else:
             handler.refuse(self.address, request, head, body)
 
-    def _begin_large(self, head: Head, data: bytes, body_at: int) -> None:
-        self._body, self._view = new_body(head.length)
-        self._filled = len(data) - body_at
-        self._view[: self._filled] = data[body_at:]
-        self._head = head
+    def _begin_part(self, head: Head, data: bytes) -> None:
+        request = self.pending[0]
+        if request.part is None:
+            request.part = Part(Body(head.length), 0, head.length)
+        part = request.part
+        if head.status == 200:
+            if part.start or part.stop != head.length:
+                raise ObjectChangedError(f"{head.length} bytes came where a part was asked for")
+            part.restart()
+        elif head.content_range() != (part.at, part.body.size) or head.length != part.stop - part.at:
+            raise ObjectChangedError(f"{head.headers['content-range']} came, not {part.at}-/{part.body.size}")
+        if part.body.checksum is None:
+            part.body.checksum = head.checksum
+        elif head.checksum != part.body.checksum:
+            raise ObjectChangedError("its checksum is another one than before")
+        part.fill(data)
+        self._part = part
 
-    def _receive_large(self, handler: ReplyHandler) -> None:
-        view, head = self._view, self._head
-        if view is None or head is None:
-            return
-        count = self.sock.recv_into(view[self._filled :])
+    def _receive_part(self, part: Part, handler: ReplyHandler) -> None:
+        count = self.sock.recv_into(part.room)
         if not count:
-            raise ConnectionLostError(f"ended at byte {self._filled} of {head.length}", started=True)
-        self._filled += count
-        if self._filled == head.length:
-            body, self._body = self._body, b""
-            self._view = self._head = None
-            del view
+            raise ConnectionLostError(f"ended at byte {part.at} of {part.stop}", started=True)
+        part.advance(count)
+        self._end_part(handler)
+
+    def _end_part(self, handler: ReplyHandler) -> None:
+        if self._part is not None and self._part.at == self._part.stop:
+            self._part = None
             self.served += 1
-            handler.accept(self.address, self.pending.popleft(), body, head.checksum)
+            handler.accept_part(self.address, self.pending.popleft())
 
     def _end(self, handler: ReplyHandler) -> None:
         if self._reader is not None and self._reader.close():
             self._finish_odd(handler, self._reader.body)
-        raise ConnectionLostError(self._ended_text(), started=bool(self._held or self._head))
+        raise ConnectionLostError(self._ended_text(), started=self._reply_has_begun)
+
+    @property
+    def _reply_has_begun(self) -> bool:
+        return bool(self._held or self._head or self._part)
 
     def _ended_text(self) -> str:
-        if not self._held and not self._head:
+        if not self._reply_has_begun:
             return "the connection was closed"
         parsed = parse_head(self._held, 0) if self._head is None else None
         if parsed is not None:
@@ -254,4 +276,4 @@ class Connection:
 
     def _lost(self, error: OSError) -> ConnectionLostError:
         text = error.strerror or str(error) or type(error).__name__
-        return ConnectionLostError(text.lower(), started=bool(self._held or self._head))
+        return ConnectionLostError(text.lower(), started=self._reply_has_begun)

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from aistorch.config import ReadConfig
 from aistorch.errors import AIStorchError
 from aistorch.fetch.cluster import Cluster
-from aistorch.fetch.request import Request
+from aistorch.fetch.request import UNKNOWN_SIZE, Request
 from aistorch.fetch.transport import Transport
 from aistorch.fetch.window import Window
 
@@ -20,6 +20,10 @@ from aistorch.fetch.window import Window
 RUN_LENGTH = 32
 # An object whose size nobody told is taken to be this large until it is there.
 ASSUMED_SIZE = 1 << 18
+# Ranges that an object is split into from `ReadConfig.split_from` on, in bytes.
+PART_SIZE = 8 << 20
+# A run holds at most this fraction of the byte budget, or one object.
+_RUN_SHARE = 8
 # The mean size follows the last so many objects.
 _MEAN_OF = 16
 
@@ -38,6 +42,7 @@ class Engine:
 
     def __init__(self, cluster: Cluster, config: ReadConfig, budget: int) -> None:
         self._budget = budget
+        self._split_from = config.split_from
         self._window = Window(config)
         self._transport = Transport(cluster, config, self)
         self._results: dict[int, bytes | AIStorchError] = {}
@@ -54,27 +59,29 @@ class Engine:
         """
         return [sample for run in self.stream(requests) for sample in run]
 
-    def stream(self, requests: Iterable[Request]) -> Iterator[list[Sample]]:
-        """The samples of requests in order, in lists of one or more as they become available.
+    def stream(self, requests: Iterable[Request], in_order: bool = True) -> Iterator[list[Sample]]:
+        """The samples of requests, in lists of one or more as they become available.
 
-        Requests are taken from the iterable as room comes free; their positions count from 0.
+        Requests are taken from the iterable as room comes free; their positions count from 0. Without `in_order` a
+        sample is handed out as soon as it is there, whichever was asked for before it.
 
         Raises:
             AIStorchError: An object could not be read; all before it have been handed out.
         """
         source = iter(requests)
-        position, more = 0, True
+        first, more = 0, True  # the first position that is not handed out yet
         began, waited = time.monotonic(), 0.0
         try:
             while more or self._admitted:
                 more = more and self._admit(source)
                 self._transport.send()
-                run = self._take_run(position)
+                run = self._take_run(range(first, first + RUN_LENGTH) if in_order else list(self._results))
                 if run:
-                    position += len(run)
-                    yield run
+                    first += len(run)
+                    yield [(request.name, body) for request, body in run]
+                    self._bytes -= sum(_assumed(request) for request, _ in run)
                 elif self._admitted:
-                    waited += self._wait_for(position)
+                    waited += self._wait(first if in_order else None)
                     if self._arrived >= 2 * self._window.in_flight:
                         now = time.monotonic()
                         self._window.observe(self._arrived, now - began, waited)
@@ -107,34 +114,39 @@ class Engine:
             admitted[request.position] = request
             self._bytes += size
             self._mean_size += (size - self._mean_size) / _MEAN_OF if self._mean_size else size
-            self._transport.submit(request)
+            for piece in self._pieces(request):
+                self._transport.submit(piece)
         self._transport.shape(self._window.in_flight, self._mean_size)
         return True
 
-    def _take_run(self, position: int) -> list[Sample]:
-        """The samples from `position` on that are there, at most `RUN_LENGTH`."""
+    def _pieces(self, request: Request) -> list[Request]:
+        if request.size < self._split_from or request.size == UNKNOWN_SIZE:
+            return [request]
+        return request.split(PART_SIZE)
+
+    def _take_run(self, positions: Iterable[int]) -> list[tuple[Request, bytes]]:
+        """What is there of the first of these positions, few enough that they are no great part of the budget."""
         results, admitted = self._results, self._admitted
-        run: list[Sample] = []
-        while len(run) < RUN_LENGTH:
+        run: list[tuple[Request, bytes]] = []
+        room = self._budget // _RUN_SHARE
+        for position in positions:
             result = results.get(position)
-            if result is None:
+            if result is None or room < 0:
                 break
             if isinstance(result, AIStorchError):
                 if run:
                     break
                 raise result
-            request = admitted.pop(position)
+            run.append((admitted.pop(position), result))
             del results[position]
-            run.append((request.name, result))
-            self._bytes -= _assumed(request)
-            position += 1
+            room -= len(result)
         return run
 
-    def _wait_for(self, position: int) -> float:
-        """Waits until the result at `position` is there or a delayed request is due; returns the seconds it took."""
+    def _wait(self, position: int | None) -> float:
+        """Waits for the result at a position, or for any; returns the seconds it took."""
         began = time.monotonic()
         results, transport = self._results, self._transport
-        while position not in results:
+        while position not in results if position is not None else not results:
             transport.wait()
             transport.send()
         return time.monotonic() - began

@@ -30,7 +30,7 @@ class Node:
         if token:
             headers.append(f"Authorization: Bearer {token}")
         self.address = address
-        self.tail = (" HTTP/1.1\r\n" + "\r\n".join(headers) + "\r\n\r\n").encode("latin-1")
+        self.tail = ("\r\n" + "\r\n".join(headers) + "\r\n\r\n").encode("latin-1")
         self.waiting: deque[Request] = deque()
         self.connections: list[Connection] = []
         self.down_until = 0.0

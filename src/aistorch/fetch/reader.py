@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby, pairwise
+from typing import cast
 
 import numpy as np
 from aistore.sdk import AISSource, Bucket
@@ -55,20 +56,20 @@ class Reader:
             positions = np.flatnonzero(channels == channel)
             whole = len(positions) == len(part)
             chosen = part if whole else part.take(positions)
-            runs = self._stream_channel(channel, iter([chosen]))
+            runs = self._stream_channel(channel, iter([chosen]), in_order=True)
             found = (sample for run in runs for sample in run)
             for position, sample in zip(positions.tolist(), found, strict=True):
                 samples[position] = sample
         return [sample for sample in samples if sample is not None]
 
     def stream(self, pages: Iterable[ObjectIndex]) -> Iterator[list[Sample]]:
-        """The objects of all pages in order, in lists of one or more as they arrive.
+        """The objects of all pages, in order unless the config says otherwise, in lists of one or more.
 
         Raises:
             AIStorchError: An object could not be read; all before it have been handed out.
         """
         for channel, group in groupby(self._uniform(pages), key=lambda pair: pair[0]):
-            yield from self._stream_channel(channel, (page for _, page in group))
+            yield from self._stream_channel(channel, (page for _, page in group), self.config.in_order)
 
     def _uniform(self, pages: Iterable[ObjectIndex]) -> Iterator[tuple[int, ObjectIndex]]:
         """Pages, cut where the next object is to be read in another way, with the number of that way."""
@@ -79,14 +80,14 @@ class Reader:
                 if start < stop:
                     yield int(channels[start]), page[start:stop]
 
-    def _stream_channel(self, channel: int, pages: Iterator[ObjectIndex]) -> Iterator[list[Sample]]:
+    def _stream_channel(self, channel: int, pages: Iterator[ObjectIndex], in_order: bool) -> Iterator[list[Sample]]:
         settings = self._channels[channel]
         if settings is None:
             for page in pages:
                 yield from self._read_foreign(page)
             return
         with engines.lend(settings, self.config) as engine:
-            yield from engine.stream(self._requests(settings, pages))
+            yield from engine.stream(self._requests(settings, pages), in_order)
 
     def _requests(self, settings: ClusterSettings, pages: Iterator[ObjectIndex]) -> Iterator[Request]:
         position = 0
@@ -98,7 +99,7 @@ class Reader:
         etl = self.etl or ETLConfig()
         for position in range(len(page)):
             obj = page.foreign[position]
-            yield [(obj.name, bytes(obj.get_reader(etl=etl).read_all()))]
+            yield [(obj.name, cast(bytes, obj.get_reader(etl=etl).read_all()))]
 
     def _channel_column(self, page: ObjectIndex) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
         return self._channel_of_source[page.sources]

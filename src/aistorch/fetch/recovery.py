@@ -21,11 +21,12 @@ from aistorch.errors import (
 from aistorch.fetch.address import Address
 from aistorch.fetch.cluster import Cluster
 from aistorch.fetch.reply import Head
-from aistorch.fetch.request import Request
+from aistorch.fetch.request import UNKNOWN_SIZE, Request
 
 _REDIRECTS = (301, 302, 307, 308)
 _DENIED = (401, 403)
 _KEPT_CAUSES = 8
+_PROGRESS = 1 << 20
 _MAX_REDIRECTS = 8
 
 
@@ -42,6 +43,7 @@ class Trouble:
         causes: What went wrong, oldest first.
         status: The last HTTP status.
         asked: The node that the request is on its way to.
+        arrived: Byte up to which a large object had come when attempts were last counted from 0.
         odd_length: Bytes of the last body that had another length than listed.
         kind: The error to raise in the end.
     """
@@ -55,6 +57,7 @@ class Trouble:
     status: int = 0
     asked: Address | None = None
     odd_length: int = -1
+    arrived: int = 0
     kind: type[ReadError] = ReadError
 
 
@@ -102,6 +105,8 @@ class Recovery:
         from_target = self._from_listed_target(trouble, asked)
         if head.status in _DENIED:
             return self._denied(request, trouble, from_target, message)
+        if head.status == 416 and request.part is not None:
+            return self.after_change(request, asked, "it is shorter now")
         self._note(trouble, f"{asked} answered {head.status} {message}".rstrip())
         if from_target:
             return self._ask_proxy(request, trouble, delay=0.0)
@@ -124,7 +129,16 @@ class Recovery:
 
     def after_damage(self, request: Request, asked: Address, cause: str) -> Step:
         """The next step after a body that does not match its checksum."""
+        request.part = None
         return self._after_failure(request, asked, cause, ChecksumError)
+
+    def after_change(self, request: Request, asked: Address, cause: str) -> Step:
+        """The next step after a part turned out to be of another object than the parts before: all of it once more."""
+        if request.part is not None:
+            request.part.body.stale = True
+            request.part = None
+        request.size = UNKNOWN_SIZE
+        return self._after_failure(request, asked, f"the object has changed: {cause}", ReadError)
 
     def after_loss(self, request: Request, asked: Address, cause: str, truncated: bool = False) -> Step:
         """The next step after a connection that could not be made, or ended before the reply did."""
@@ -133,6 +147,9 @@ class Recovery:
     def _after_failure(self, request: Request, asked: Address, cause: str, kind: type[ReadError]) -> Step:
         trouble = self._trouble(request)
         trouble.kind = kind
+        if request.part is not None and request.part.at - trouble.arrived >= _PROGRESS:
+            # What arrives in large pieces does arrive: only failures without progress are counted.
+            trouble.arrived, trouble.attempts = request.part.at, 0
         self._note(trouble, f"{asked}: {cause}")
         if self._from_listed_target(trouble, asked):
             return self._ask_proxy(request, trouble, delay=0.0)
@@ -142,9 +159,8 @@ class Recovery:
         if request.trouble is None:
             if not self._cluster.version:
                 self._cluster.refresh()
-            request.trouble = Trouble(request.line, self._cluster.version, self._cluster.target_count)
-        trouble: Trouble = request.trouble
-        return trouble
+            request.trouble = Trouble(request.aimed_at, self._cluster.version, self._cluster.target_count)
+        return request.trouble
 
     def _note(self, trouble: Trouble, cause: str) -> None:
         trouble.attempts += 1
@@ -165,7 +181,7 @@ class Recovery:
         if trouble.attempts >= self._policy.attempts:
             return GiveUp(self._error(request, trouble))
         self._cluster.refresh()
-        request.line = self.proxy_line(trouble.line)
+        request.aim(self.proxy_line(trouble.line))
         trouble.asked = self._cluster.settings.endpoint
         return Retry(trouble.asked, delay)
 
@@ -182,7 +198,7 @@ class Recovery:
             return self._again(request, trouble)
         parts = urlsplit(location)
         query = f"?{parts.query}" if parts.query else ""
-        request.line = f"GET {parts.path}{query}".encode("latin-1")
+        request.aim(f"GET {parts.path}{query}".encode("latin-1"))
         trouble.asked = address
         return Retry(address)
 

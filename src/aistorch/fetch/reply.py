@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 from aistorch.errors import AIStorchError
 
 HEAD_LIMIT = 1 << 16
 _END = b"\r\n\r\n"
 _OK = b"HTTP/1.1 200 "
 _LENGTH = b"\r\nContent-Length: "
+_CONTENT_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+)")
 # Go writes headers in alphabetical order, so type and value stand side by side.
 _CHECKSUM = b"\r\nAis-Checksum-Type: xxhash2\r\nAis-Checksum-Value: "
 
@@ -33,6 +36,18 @@ class Head:
         self.length = length
         self.checksum = checksum
         self.headers = headers
+
+    def content_range(self) -> tuple[int, int]:
+        """First byte and size of the whole, of a reply with part of an object.
+
+        Raises:
+            MalformedReplyError: There is no such header, or it says something else.
+        """
+        text = self.headers.get("content-range", "")
+        found = _CONTENT_RANGE.fullmatch(text)
+        if found is None:
+            raise MalformedReplyError(f"Content-Range is {text[:40]!r}")
+        return int(found[1]), int(found[2])
 
 
 CHUNKED = -1

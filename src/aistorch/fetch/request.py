@@ -1,26 +1,33 @@
-"""One object to be read."""
+"""One object to be read, or a range of it."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
+
+from aistorch.fetch.body import Body, Part
+
+if TYPE_CHECKING:
+    from aistorch.fetch.recovery import Trouble
 
 UNKNOWN_SIZE = -1
+VERSION = b" HTTP/1.1"
 
 
 class Request:
-    """A GET of one object, until its bytes are there.
+    """A GET, until its bytes are there.
 
     Attributes:
         position: Which result this is, counted from 0 in the stream that it belongs to.
-        line: `GET <path>?<query>`, percent-encoded, for the target and (but for the prefix of the path) the proxy.
+        line: `GET <path>?<query> HTTP/1.1`, percent-encoded, and a `Range` header where only a part is wanted.
         size: Bytes as listed; `UNKNOWN_SIZE` where nobody told.
         target: Daemon id of the target that should hold it; None: ask the proxy.
         name: The object's name.
         bucket: `provider://bucket/`, for error texts.
+        part: Where the bytes of a large object go; None as long as it is not known to be one.
         trouble: What went wrong so far; None on the fast path.
     """
 
-    __slots__ = ("bucket", "line", "name", "position", "size", "target", "trouble")
+    __slots__ = ("bucket", "line", "name", "part", "position", "size", "target", "trouble")
 
     def __init__(self, position: int, line: bytes, size: int, target: str | None, name: str, bucket: str) -> None:
         self.position = position
@@ -29,9 +36,32 @@ class Request:
         self.target = target
         self.name = name
         self.bucket = bucket
-        self.trouble: Any = None
+        self.part: Part | None = None
+        self.trouble: Trouble | None = None
 
     @property
     def url(self) -> str:
         """The object as `provider://bucket/name`."""
         return self.bucket + self.name
+
+    def aim(self, line: bytes) -> None:
+        """Sets the request line, `GET <path>?<query>`, and asks for what is missing of the part, if there is one."""
+        part = self.part
+        wanted = b"" if part is None or part.is_whole else b"\r\nRange: bytes=%d-%d" % (part.at, part.stop - 1)
+        self.line = line + VERSION + wanted
+
+    @property
+    def aimed_at(self) -> bytes:
+        """The request line without version and range."""
+        return self.line.partition(VERSION)[0]
+
+    def split(self, size: int) -> list[Request]:
+        """Requests for ranges of at most `size` bytes, into one body."""
+        body = Body(self.size)
+        pieces = []
+        for start in range(0, self.size, size):
+            piece = Request(self.position, b"", self.size, self.target, self.name, self.bucket)
+            piece.part = Part(body, start, min(start + size, self.size))
+            piece.aim(self.aimed_at)
+            pieces.append(piece)
+        return pieces

@@ -11,7 +11,7 @@ from aistore.sdk import Bucket
 from aistore.sdk.etl import ETLConfig
 
 from aistorch.fetch.cluster import Cluster
-from aistorch.fetch.request import UNKNOWN_SIZE, Request
+from aistorch.fetch.request import UNKNOWN_SIZE, VERSION, Request
 from aistorch.index.object_index import ObjectIndex
 
 # What `quote` leaves as it is, the slash included.
@@ -24,7 +24,7 @@ class Route:
 
     Attributes:
         before: Request line up to the object's name.
-        after: The query.
+        after: The query and the version of HTTP.
         label: The bucket as errors show it, with a slash at the end.
         uname: What stands before the name when placement is computed.
         direct: Whether targets may be asked; an ETL runs behind the proxy.
@@ -46,7 +46,7 @@ class Route:
         shown = f"{namespace}/" if namespace else ""
         return cls(
             before=f"GET /v1/objects/{quote(bucket.name)}/".encode(),
-            after=f"?{urlencode(query)}".encode(),
+            after=f"?{urlencode(query)}".encode() + VERSION,
             label=f"{bucket.provider.value}://{shown}{bucket.name}/",
             uname=bucket.get_path().encode(),
             direct=etl is None or not etl.name,

@@ -15,7 +15,7 @@ from aistorch.config import ReadConfig
 from aistorch.errors import AIStorchError
 from aistorch.fetch.address import Address
 from aistorch.fetch.cluster import Cluster
-from aistorch.fetch.connection import Connection, ConnectionLostError
+from aistorch.fetch.connection import Connection, ConnectionLostError, ObjectChangedError
 from aistorch.fetch.node import DOWN_TIME, Node
 from aistorch.fetch.recovery import GiveUp, Recovery, Step
 from aistorch.fetch.reply import Head
@@ -117,17 +117,27 @@ class Transport:
     def accept(self, address: Address, request: Request, body: bytes, checksum: int | None) -> None:
         """Checks a body; hands it over or has the object read again."""
         if checksum is not None and self._config.verify and xxhash.xxh64_intdigest(body) != checksum:
-            cause = f"{len(body)} bytes with another checksum than the {checksum:016x} announced"
-            self._carry_out(request, self._recovery.after_damage(request, address, cause))
+            self._reject(address, request, len(body), checksum)
         elif checksum is None and len(body) != request.size >= 0 and self._recovery.doubts(request, len(body)):
             cause = f"{len(body)} bytes without a checksum where {request.size} were listed"
             self._carry_out(request, self._recovery.after_loss(request, address, cause, truncated=True))
         else:
             self._results.put(request, body)
 
+    def accept_part(self, address: Address, request: Request) -> None:
+        """Checks a large body once all of its parts are there."""
+        body = request.part.body if request.part is not None else None
+        if body is None or body.missing or body.stale:
+            return
+        self.accept(address, request, body.content, body.checksum)
+
     def refuse(self, address: Address, request: Request, head: Head, body: bytes) -> None:
         """Takes the next step after a reply that is not the object."""
         self._carry_out(request, self._recovery.after_reply(request, address, head, body))
+
+    def _reject(self, address: Address, request: Request, length: int, checksum: int) -> None:
+        cause = f"{length} bytes with another checksum than the {checksum:016x} announced"
+        self._carry_out(request, self._recovery.after_damage(request, address, cause))
 
     # nodes and connections
 
@@ -197,9 +207,17 @@ class Transport:
         # A server closes connections that were idle (AIStore: after 30 s); that a request crosses it is nobody's fault.
         blameless = connection.served and not lost.started
         if pending and not blameless:
-            first = pending.pop(0)
-            self._carry_out(first, self._recovery.after_loss(first, node.address, str(lost), truncated=lost.started))
+            self._blame(pending.pop(0), node.address, lost)
         node.waiting.extendleft(reversed(pending))
+
+    def _blame(self, request: Request, address: Address, lost: ConnectionLostError) -> None:
+        if request.part is not None and request.part.body.stale:
+            return
+        if isinstance(lost, ObjectChangedError):
+            step = self._recovery.after_change(request, address, str(lost))
+        else:
+            step = self._recovery.after_loss(request, address, str(lost), truncated=lost.started)
+        self._carry_out(request, step)
 
     def _drop(self, node: Node, connection: Connection) -> None:
         node.connections.remove(connection)
