@@ -19,9 +19,9 @@ WAITING = 0.2
 class Window:
     """Adapts the number in flight to what is measured, by trying.
 
-    While the consumer waits for the network, more in flight is tried: with latency on the path, throughput follows, and
-    it stays. Where throughput does not follow, it is taken back, and fewer are tried in their turn: what adds nothing to
-    throughput only takes memory. While the consumer is the slower one, nothing changes.
+    While the consumer waits for the network, more in flight is tried: with latency on the path, throughput follows,
+    and it stays. Where throughput does not follow, it is taken back, and fewer are tried in their turn: what adds
+    nothing to throughput only takes memory. While the consumer is the slower one, nothing changes.
 
     Attributes:
         in_flight: Requests to keep under way.
