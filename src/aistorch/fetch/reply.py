@@ -13,6 +13,7 @@ _LENGTH = b"\r\nContent-Length: "
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+)")
 # Go writes headers in alphabetical order, so type and value stand side by side.
 _CHECKSUM = b"\r\nAis-Checksum-Type: xxhash2\r\nAis-Checksum-Value: "
+_HEX = b"0123456789abcdefABCDEF"
 
 
 class MalformedReplyError(AIStorchError):
@@ -69,17 +70,18 @@ def parse_head(data: bytes, start: int) -> tuple[Head, int] | None:
         at = data.find(_LENGTH, start, end)
         sum_at = data.find(_CHECKSUM, start, end)
         if at > 0 and sum_at > 0:
-            digits = sum_at + len(_CHECKSUM)
+            sum_at += len(_CHECKSUM)
             at += len(_LENGTH)
-            stop = data.find(b"\r", at, end + 1)
-            return Head(200, int(data[at:stop]), int(data[digits : digits + 16], 16), {}), end + 4
+            length, checksum = data[at : data.find(b"\r", at, end + 1)], data[sum_at : sum_at + 16]
+            if length.isdigit() and not checksum.strip(_HEX):
+                return Head(200, int(length), int(checksum, 16), {}), end + 4
     return _parse_fully(data[start:end]), end + 4
 
 
 def _parse_fully(head: bytes) -> Head:
     status_line, *lines = head.decode("latin-1").split("\r\n")
     version, _, rest = status_line.partition(" ")
-    if not version.startswith("HTTP/1.") or not rest[:3].isdigit():
+    if not version.startswith("HTTP/1.") or not rest[:3].isdecimal():
         raise MalformedReplyError(f"not an HTTP reply: {status_line[:80]!r}")
     headers = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
     status = int(rest[:3])
@@ -94,7 +96,7 @@ def _body_length(status: int, headers: dict[str, str]) -> int:
     text = headers.get("content-length")
     if text is None:
         return UNTIL_CLOSE
-    if not text.isdigit():
+    if not text.isdecimal():
         raise MalformedReplyError(f"Content-Length is {text[:40]!r}")
     return int(text)
 
@@ -163,7 +165,9 @@ class BodyReader:
         try:
             size = int(line.split(b";", 1)[0], 16)
         except ValueError:
-            raise MalformedReplyError(f"not the size of a chunk: {line[:40]!r}") from None
+            size = -1
+        if size < 0:
+            raise MalformedReplyError(f"not the size of a chunk: {line[:40]!r}")
         if size:
             self._left = size + 2
         else:
