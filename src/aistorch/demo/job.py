@@ -34,6 +34,8 @@ class Outcome:
 def run(endpoint: str, epochs: int = EPOCHS, workers: int = WORKERS) -> Outcome:
     """Stores, trains and tests at an endpoint, in a bucket that is gone afterwards; shows progress on stderr."""
     torch.manual_seed(0)
+    # Several threads gain nothing on so small a network, and cost much where the workers want the same cores.
+    torch.set_num_threads(1)
     network = digit_network()
     with new_bucket(endpoint) as bucket:
         store(digits(), bucket)
