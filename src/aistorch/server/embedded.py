@@ -133,6 +133,7 @@ class EmbeddedAIStore:
             stdout=subprocess.PIPE,
             stderr=self._stderr,
             env=environment,
+            start_new_session=True,  # Ctrl-C is for this process, which ends the server when it has done with it
             text=True,
         )
         try:

@@ -33,9 +33,9 @@ class Listener:
 
     def __init__(self, app: App, node: Node, port: int, tls: ssl.SSLContext | None) -> None:
         self._app, self._node, self._tls = app, node, tls
-        self._socket: socket.socket | None = _bind(app.host, port)
+        self._socket = _bind(app.host, port)
         node.port = self._socket.getsockname()[1]
-        self._http: web.Server[web.BaseRequest] | None = None
+        self._http: web.Server | None = None
         self._server: asyncio.Server | None = None
 
     async def start(self) -> None:
@@ -69,8 +69,7 @@ class Listener:
 
     def close(self) -> None:
         """Gives the port back, after `stop`."""
-        if self._socket is not None:
-            self._socket.close()
+        self._socket.close()
 
 
 def _bind(host: str, port: int) -> socket.socket:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from aiohttp import web
 
 from aistorch.server.data_response import send_data
@@ -26,18 +28,18 @@ async def get_object(req: Request) -> web.StreamResponse:
     bucket = req.bucket
     if req.http.headers.get("Ais-Blob-Download") == "true" and req.key.provider == "ais":
         raise BadRequest(f"cannot blob-download {req.key.cname(req.object_name)}: not in a remote bucket")
-    meta, file = bucket.open(req.object_name)
+    meta, handle = bucket.open_handle(req.object_name)
     bucket.uncached.discard(meta.name)  # reading brings it into the cluster
     headers = object_headers(bucket, meta)
     headers["Content-Type"] = "application/octet-stream"
     wanted = req.http.headers.get("Range")
     if wanted is None:
-        return await send_data(req, file, 0, meta.size, status=200, headers=headers)
+        return await send_data(req, handle, 0, meta.size, status=200, headers=headers)
     try:
         offset, length = parse_range(wanted, meta.size)
     except RangeNotSatisfiable:
-        file.close()
+        os.close(handle)
         raise
     headers["Accept-Ranges"] = "bytes"
     headers["Content-Range"] = content_range(offset, length, meta.size)
-    return await send_data(req, file, offset, length, status=206, headers=headers)
+    return await send_data(req, handle, offset, length, status=206, headers=headers)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -174,9 +175,8 @@ class Request:
         return Action(str(message.get("action", "")), str(message.get("name", "")), message.get("value"))
 
 
-def _parse_query(text: str) -> dict[str, str]:
-    if not text:
-        return {}
+@lru_cache(maxsize=256)  # most requests of a client have the same query
+def _parse_query(text: str) -> Mapping[str, str]:
     try:
         return dict(parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=_MAX_PARAMETERS))
     except ValueError as error:

@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from aistorch.server.app import App
 from aistorch.server.cluster_map import MAINTENANCE, ClusterMap, Node
@@ -140,7 +141,7 @@ async def _serve(options: ServeOptions, root: Path, attend: Callable[[RunningSer
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     server = RunningServer(options, root)
     await server.start()
-    waiting = [asyncio.ensure_future(stop.wait())]
+    waiting: list[asyncio.Future[Any]] = [asyncio.ensure_future(stop.wait())]
     if attend is not None:
         waiting.append(asyncio.ensure_future(attend(server)))
     done, pending = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
