@@ -8,14 +8,14 @@ from tests.cli.command import run
 
 
 def test_starts_a_server_and_reports_what_came_of_it() -> None:
-    ended = run("demo", "--epochs", "4")
+    ended = run("demo", "--epochs", "3")
     assert ended.returncode == 0, ended.stderr
     accuracy = re.search(r"accuracy on the held-out part\s+([\d.]+)%", ended.stdout)
     assert accuracy is not None
     assert float(accuracy[1]) > 90
     assert re.search(r"samples a second\s+[\d,]+", ended.stdout)
     assert "AIS_ENDPOINT=http://your-proxy:51080 make demo" in ended.stdout
-    for step in ("storing: 100%", "training, epoch 4 of 4: 100%", "testing: 100%"):
+    for step in ("storing: 100%", "training, epoch 3 of 3: 100%", "testing: 100%"):
         assert step in ended.stderr
 
 

@@ -13,10 +13,9 @@ if TYPE_CHECKING:
     from tests.contract.conftest import Server
 
 
-@pytest.mark.parametrize("workers", [0, 2])
-def test_the_job_learns_and_removes_its_bucket(ais: Server, workers: int) -> None:
+def test_the_job_learns_and_removes_its_bucket(ais: Server) -> None:
     before = {bucket.name for bucket in ais.client().cluster().list_buckets()}
-    outcome = run(ais.endpoint, epochs=3, workers=workers)
+    outcome = run(ais.endpoint, epochs=3)
     assert outcome.samples == 3 * sum(digit.name.startswith(TRAIN_PREFIX) for digit in digits())
     assert outcome.samples_per_second > 0
     assert outcome.accuracy > 0.9

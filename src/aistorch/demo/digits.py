@@ -55,7 +55,8 @@ def label_of(name: str) -> int:
 def pixels_of(content: bytes) -> npt.NDArray[np.float32]:
     """A PNG file's pixels, from 0 (black) to 1 (white)."""
     with Image.open(io.BytesIO(content)) as image:
-        return np.asarray(image, dtype=np.float32) / np.float32(255)
+        pixels: npt.NDArray[np.float32] = np.asarray(image, dtype=np.float32) / np.float32(255)
+    return pixels
 
 
 def _png(pixels: npt.NDArray[np.float64]) -> bytes:
