@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 from aistorch.errors import InvalidArgumentError
 
@@ -49,6 +50,8 @@ class ReadConfig:
             training loop; DataLoader workers share it evenly. One object larger than the budget still
             passes, alone.
         in_flight: Requests under way at once, per process; None lets it adapt to the latency it meets.
+        mode: "get" reads each object by a request of its own; "batch" asks AIStore's GetBatch for groups of them, and
+            reads what that leaves out by GETs; "auto" tries both on the first objects and takes the faster one.
         in_order: Whether iterable datasets yield objects in the order of their listing; where it does not matter,
             False hands out each one as soon as it is there.
         split_from: Bytes from which on an object is read in parallel ranges.
@@ -60,6 +63,7 @@ class ReadConfig:
 
     budget: int = 64 * MIB
     in_flight: int | None = None
+    mode: Literal["get", "batch", "auto"] = "get"
     in_order: bool = True
     split_from: int = 16 * MIB
     direct: bool = True
@@ -69,6 +73,8 @@ class ReadConfig:
     def __post_init__(self) -> None:
         if self.budget < 1:
             raise InvalidArgumentError(f"ReadConfig.budget is {self.budget} bytes; it must be positive")
+        if self.mode not in ("get", "batch", "auto"):
+            raise InvalidArgumentError(f"ReadConfig.mode is {self.mode!r}; use 'get', 'batch' or 'auto'")
         if self.split_from < 1:
             raise InvalidArgumentError(f"ReadConfig.split_from is {self.split_from} bytes; it must be positive")
         if self.in_flight is not None and self.in_flight < 1:

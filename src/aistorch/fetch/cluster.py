@@ -24,6 +24,7 @@ class Cluster:
     Attributes:
         settings: How it is reached.
         direct: Whether targets answer without the proxy's redirect; False once one has refused.
+        batch_is_faster: Whether GetBatch was measured to be faster than plain GETs; None before that.
         version: Of the map, 0 before there is one.
         target_count: Targets in the map.
     """
@@ -31,6 +32,7 @@ class Cluster:
     def __init__(self, settings: ClusterSettings) -> None:
         self.settings = settings
         self.direct = True
+        self.batch_is_faster: bool | None = None
         self.version = 0
         self.target_count = 0
         self._targets: dict[str, Address] = {}

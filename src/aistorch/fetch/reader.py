@@ -14,6 +14,7 @@ from aistore.sdk.etl import ETLConfig
 from aistore.sdk.multiobj import ObjectGroup
 
 from aistorch.config import ReadConfig
+from aistorch.fetch.batch import BatchStream
 from aistorch.fetch.engine import Sample
 from aistorch.fetch.pool import engines
 from aistorch.fetch.request import Request
@@ -87,7 +88,21 @@ class Reader:
                 yield from self._read_foreign(page)
             return
         with engines.lend(settings, self.config) as engine:
-            yield from engine.stream(self._requests(settings, pages), in_order)
+
+            def by_get(pages: Iterator[ObjectIndex]) -> Iterator[list[Sample]]:
+                # What GetBatch left out is put in its place by order.
+                return engine.stream(self._requests(settings, pages), in_order or self.config.mode != "get")
+
+            if self.config.mode == "get" or self.etl is not None:
+                yield from by_get(pages)
+            else:
+                cluster = engines.cluster(settings)
+                yield from BatchStream(cluster, self.config, self._batch_bucket, by_get).stream(pages)
+
+    def _batch_bucket(self, group: ObjectIndex) -> Bucket | None:
+        """The bucket of a group; None for one in a namespace, which the SDK does not tell GetBatch."""
+        bucket = self._buckets[group.sources[0]]
+        return None if bucket is None or bucket.namespace else bucket
 
     def _requests(self, settings: ClusterSettings, pages: Iterator[ObjectIndex]) -> Iterator[Request]:
         position = 0

@@ -1,0 +1,159 @@
+"""Reading by GetBatch: many objects in one request, and by plain GETs whatever it leaves out.
+
+AIStore answers 200 before it reads the first object, and has no way to report what goes wrong later: it ends the
+archive, or puts an empty placeholder in an object's place. So every member is counted and held against the listing.
+"""
+
+from __future__ import annotations
+
+import logging
+import tarfile
+import time
+from collections.abc import Callable, Iterator
+from itertools import islice
+from typing import cast
+
+import numpy as np
+import requests
+import urllib3
+import xxhash
+from aistore.sdk import Bucket
+from aistore.sdk.batch.batch import Batch, BatchResult
+from aistore.sdk.errors import AISError
+
+from aistorch.config import ReadConfig
+from aistorch.fetch.cluster import Cluster
+from aistorch.fetch.engine import Sample
+from aistorch.index.object_index import ObjectIndex
+
+logger = logging.getLogger(__name__)
+
+# Objects in one request, and the fraction of the byte budget that they may make up.
+GROUP_LENGTH = 64
+GROUP_SHARE = 4
+# Groups that each way of reading is measured on.
+TRIAL = 3
+_FAILURES = (AISError, requests.RequestException, urllib3.exceptions.HTTPError, tarfile.TarError, OSError)
+
+StreamPages = Callable[[Iterator[ObjectIndex]], Iterator[list[Sample]]]
+
+
+class BatchStream:
+    """Reads pages, all of one cluster, by GetBatch.
+
+    Args:
+        cluster: Remembers which way of reading was faster there.
+        config: Size of the groups; whether to measure first.
+        bucket_of: The bucket of a page's objects, all of one selection; None where GetBatch cannot address it.
+        get: Reads pages by plain GETs.
+    """
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        config: ReadConfig,
+        bucket_of: Callable[[ObjectIndex], Bucket | None],
+        get: StreamPages,
+    ) -> None:
+        self._cluster = cluster
+        self._config = config
+        self._bucket_of = bucket_of
+        self._get = get
+
+    def stream(self, pages: Iterator[ObjectIndex]) -> Iterator[list[Sample]]:
+        """The objects of all pages, in order, a group at a time.
+
+        Raises:
+            AIStorchError: One of them could not be read by a plain GET either.
+        """
+        groups = self._groups(pages)
+        if self._config.mode == "auto":
+            if self._cluster.batch_is_faster is None:
+                yield from self._trial(groups)
+            if not self._cluster.batch_is_faster:
+                yield from self._get(groups)
+                return
+        yield from self._batches(groups)
+
+    def _trial(self, groups: Iterator[ObjectIndex]) -> Iterator[list[Sample]]:
+        by_get, by_batch = _Pace(), _Pace()
+        yield from by_get.over(self._get(islice(groups, TRIAL)))
+        yield from by_batch.over(self._batches(islice(groups, TRIAL)))
+        if by_batch.objects:
+            self._cluster.batch_is_faster = by_batch.rate > by_get.rate
+            logger.debug("GetBatch: %.0f objects a second, plain GETs: %.0f", by_batch.rate, by_get.rate)
+
+    def _groups(self, pages: Iterator[ObjectIndex]) -> Iterator[ObjectIndex]:
+        """Pages, cut into what one request asks for: of one selection, and no great part of the budget."""
+        room = max(1, self._config.budget // GROUP_SHARE)
+        for page in pages:
+            start = 0
+            while start < len(page):
+                reach = page[start : start + GROUP_LENGTH]
+                same = int(np.argmax(np.append(reach.sources != reach.sources[0], True)))
+                fitting = int(np.searchsorted(np.cumsum(reach.sizes.clip(0)), room, side="right"))
+                stop = start + max(1, min(same, fitting))
+                yield page[start:stop]
+                start = stop
+
+    def _batches(self, groups: Iterator[ObjectIndex]) -> Iterator[list[Sample]]:
+        for group in groups:
+            bucket = self._bucket_of(group)
+            if bucket is None:
+                yield from self._get(iter([group]))
+            else:
+                yield self._batch(bucket, group)
+
+    def _batch(self, bucket: Bucket, group: ObjectIndex) -> list[Sample]:
+        names = group.names()
+        bodies = _fetch(bucket, group, names)
+        missing = [position for position, body in enumerate(bodies) if body is None]
+        if missing:
+            recovered = (sample for run in self._get(iter([group.take(missing)])) for sample in run)
+            for position, (_, body) in zip(missing, recovered, strict=True):
+                bodies[position] = body
+        return [(name, body) for name, body in zip(names, bodies, strict=True) if body is not None]
+
+
+class _Pace:
+    """How many objects a second a way of reading brings, the consumer's own time left out."""
+
+    def __init__(self) -> None:
+        self.objects = 0
+        self._seconds = 0.0
+
+    @property
+    def rate(self) -> float:
+        return self.objects / max(self._seconds, 1e-9)
+
+    def over(self, runs: Iterator[list[Sample]]) -> Iterator[list[Sample]]:
+        """Hands runs on, and measures."""
+        while True:
+            began = time.monotonic()
+            run = next(runs, None)
+            self._seconds += time.monotonic() - began
+            if run is None:
+                return
+            self.objects += len(run)
+            yield run
+
+
+def _fetch(bucket: Bucket, group: ObjectIndex, names: list[str]) -> list[bytes | None]:
+    """The bodies in the order of the names; None for each that did not arrive as it was listed."""
+    bodies: list[bytes | None] = [None] * len(names)
+    batch = Batch(bucket.client, objects=names, bucket=bucket)
+    try:
+        for position, (info, body) in enumerate(cast(BatchResult, batch.get())):
+            if not info.err_msg and _is_as_listed(group, position, body):
+                bodies[position] = body
+    except (*_FAILURES, RuntimeError, ValueError) as error:
+        # RuntimeError: more members than requests; ValueError: no archive. The rest is read by plain GETs.
+        logger.debug("GetBatch from %s ended early: %s", bucket.name, error)
+    return bodies
+
+
+def _is_as_listed(group: ObjectIndex, position: int, body: bytes) -> bool:
+    size, checksum = int(group.sizes[position]), int(group.checksums[position])
+    if size >= 0 and len(body) != size:
+        return False
+    return not checksum or xxhash.xxh64_intdigest(body) == checksum
