@@ -43,7 +43,10 @@ class FaultRule:
     def __post_init__(self) -> None:
         if self.effect not in EFFECTS:
             raise ValueError(f"unknown fault {self.effect!r}; use one of {', '.join(EFFECTS)}")
-        re.compile(self.regex or "")
+        try:
+            re.compile(self.regex or "")
+        except re.error as error:
+            raise ValueError(f"invalid regular expression {self.regex!r}: {error}") from None
 
     def concerns(self, area: str, method: str, name: str) -> bool:
         """Whether a request is one that the rule means, by area, method and object."""

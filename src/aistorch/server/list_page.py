@@ -116,10 +116,9 @@ class _Listing:
             yield heapq.heappop(waiting)[2]
 
     def _archive_names(self) -> Iterator[str]:
-        # A page may begin inside an archive, whose own name was on the page before.
+        # Of an archive whose own name was on a page before, members may be left: after `a.tar-2` comes `a.tar/x`.
         after = self.wanted.after
-        ends = (index for index, letter in enumerate(after) if letter == "/")
-        parents = {after[:end] for end in ends} | {after}
+        parents = {after[:end] for end, letter in enumerate(after) if letter <= "/"} | {after}
         yield from sorted(p for p in parents if p in self.bucket and p.startswith(self.wanted.prefix))
         yield from self.bucket.names(self.wanted.prefix, after)
 

@@ -20,7 +20,7 @@ import shutil
 import threading
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 from urllib.parse import quote, unquote
 
 import msgspec
@@ -63,7 +63,7 @@ class Store:
 
     def close(self) -> None:
         """Lets another server use the folder."""
-        os.close(self._owner)
+        self._owner.close()
 
     def temporary_path(self) -> Path:
         """A new path on the store's filesystem, for what will be renamed or dropped; emptied at the next start."""
@@ -167,11 +167,11 @@ class Store:
             bucket.add(meta)
 
 
-def _lock(path: Path) -> int:
-    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+def _lock(path: Path) -> IO[bytes]:
+    file = path.open("ab")
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        os.close(handle)
+        file.close()
         raise StoreLockedError(f"{path.parent} is used by another server; stop it or choose another folder") from None
-    return handle
+    return file
