@@ -36,6 +36,7 @@ class ObjectWriter:
     @property
     def checksum(self) -> str:
         """xxh64 of what was written so far."""
+        self._write_pending()
         return self._hash.hexdigest()
 
     def write(self, data: bytes) -> int:
@@ -58,8 +59,8 @@ class ObjectWriter:
         Raises:
             BucketMissing: If the bucket was destroyed in the meantime.
         """
-        self._write_pending()
-        meta = ObjectMeta(self.name, self.size, self.checksum, time.time_ns(), 1, self._custom)
+        checksum = self.checksum
+        meta = ObjectMeta(self.name, self.size, checksum, time.time_ns(), 1, self._custom)
         return self._publish(meta, self._file, self._aside)
 
     def abort(self) -> None:
