@@ -38,7 +38,8 @@ class RetryPolicy:
 
     def delay(self, attempt: int) -> float:
         """Seconds to wait after failed attempt number `attempt` (the first is 1)."""
-        return float(min(self.backoff * 2 ** (attempt - 1), self.backoff_max))
+        doublings = min(attempt - 1, 60)  # 2**1100 is no float any more
+        return float(min(self.backoff * 2**doublings, self.backoff_max))
 
 
 @dataclass(frozen=True, slots=True)

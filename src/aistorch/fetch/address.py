@@ -22,11 +22,15 @@ class Address(NamedTuple):
         Raises:
             InvalidArgumentError: The URL is of another kind.
         """
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
+        try:
+            parts = urlsplit(url)
+            scheme, host, port = parts.scheme, parts.hostname, parts.port
+        except ValueError:  # a port that is no number, half an IPv6 address
+            scheme, host, port = "", None, None
+        if scheme not in ("http", "https") or not host:
             raise InvalidArgumentError(f"{url!r} is no endpoint; write it as http://host:port")
-        tls = parts.scheme == "https"
-        return cls(parts.hostname, parts.port or (443 if tls else 80), tls)
+        tls = scheme == "https"
+        return cls(host, port or (443 if tls else 80), tls)
 
     @property
     def host_header(self) -> str:
