@@ -1,0 +1,131 @@
+"""Errors: each can cross a process boundary, is what users of the SDK and of Python expect, and hides no cause."""
+
+from __future__ import annotations
+
+import inspect
+import pickle
+
+import pytest
+from aistore.sdk.errors import AISError, ErrBckNotFound, ErrObjNotFound
+from torch._utils import ExceptionWrapper
+
+from aistorch import errors
+from aistorch.errors import (
+    AccessDeniedError,
+    AIStorchError,
+    AIStorchWarning,
+    ArgumentTypeError,
+    BucketNotFoundError,
+    ChecksumError,
+    EmptyListingWarning,
+    EndpointUnreachableError,
+    InvalidArgumentError,
+    InvalidURLError,
+    MissingExtraError,
+    NoEndpointError,
+    NoSourceError,
+    ObjectNotFoundError,
+    ReadError,
+    SampleIndexError,
+    ServerError,
+    TransformError,
+    TruncatedReadError,
+)
+
+PLAIN = [
+    AIStorchError,
+    ArgumentTypeError,
+    EndpointUnreachableError,
+    InvalidArgumentError,
+    InvalidURLError,
+    NoEndpointError,
+    NoSourceError,
+    SampleIndexError,
+    AIStorchWarning,
+    EmptyListingWarning,
+]
+REFUSALS = [ServerError, BucketNotFoundError, AccessDeniedError]
+READS = [ReadError, ObjectNotFoundError, ChecksumError, TruncatedReadError, TransformError]
+EXAMPLES: list[Exception] = [
+    *(kind("what happened, and the remedy") for kind in PLAIN),
+    *(kind("what happened, and the remedy", 418, "http://node:1/v1/buckets/b") for kind in REFUSALS),
+    *(kind("ais://b/o", 3, ["first", "second"], 503, "Do this") for kind in READS),
+    MissingExtraError("server", "the embedded AIStore"),
+]
+
+
+def _id(error: Exception) -> str:
+    return type(error).__name__
+
+
+def test_every_class_has_an_example() -> None:
+    defined = {
+        value
+        for value in vars(errors).values()
+        if inspect.isclass(value) and issubclass(value, Exception) and value.__module__ == errors.__name__
+    }
+    assert defined == {type(example) for example in EXAMPLES}
+
+
+@pytest.mark.parametrize("protocol", range(2, pickle.HIGHEST_PROTOCOL + 1))
+@pytest.mark.parametrize("error", EXAMPLES, ids=_id)
+def test_pickling_keeps_everything(error: Exception, protocol: int) -> None:
+    copy = pickle.loads(pickle.dumps(error, protocol))
+    assert type(copy) is type(error)
+    assert str(copy) == str(error)
+    assert copy.args == error.args
+    assert vars(copy) == vars(error)
+
+
+@pytest.mark.parametrize("error", EXAMPLES, ids=_id)
+def test_a_dataloader_worker_hands_over_the_same_class_and_text(error: Exception) -> None:
+    try:
+        raise error
+    except type(error):
+        wrapped = pickle.loads(pickle.dumps(ExceptionWrapper(where="in worker process 0")))  # type: ignore[no-untyped-call]
+    if isinstance(error, MissingExtraError):
+        return  # its two arguments are no message: PyTorch makes a RuntimeError of such
+    with pytest.raises(type(error)) as raised:
+        wrapped.reraise()
+    assert str(error) in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        (ArgumentTypeError, TypeError),
+        (InvalidArgumentError, ValueError),
+        (NoSourceError, ValueError),
+        (NoEndpointError, ValueError),
+        (InvalidURLError, ValueError),
+        (SampleIndexError, IndexError),
+        (EndpointUnreachableError, ConnectionError),
+        (MissingExtraError, ImportError),
+        (ServerError, AISError),
+        (BucketNotFoundError, ErrBckNotFound),
+        (AccessDeniedError, PermissionError),
+        (ReadError, AISError),
+        (ObjectNotFoundError, ErrObjNotFound),
+        (ChecksumError, ReadError),
+        (TruncatedReadError, ReadError),
+        (TransformError, ReadError),
+        (EmptyListingWarning, UserWarning),
+    ],
+)
+def test_code_that_catches_the_expected_class_goes_on_to_work(kind: type[Exception], expected: type) -> None:
+    assert issubclass(kind, expected)
+    assert issubclass(kind, AIStorchError | AIStorchWarning)
+
+
+def test_a_read_error_tells_object_attempts_causes_and_remedy() -> None:
+    error = ReadError("ais://b/o", 3, ["first", "second"], 503, "Do this")
+    assert str(error) == "ais://b/o could not be read after 3 attempts: first; second. Do this"
+    assert (error.name, error.attempts, error.causes, error.status_code) == ("ais://b/o", 3, ("first", "second"), 503)
+    assert str(ObjectNotFoundError("ais://b/o")) == "ais://b/o does not exist"
+    assert str(ChecksumError("ais://b/o", 1, ["bad"])) == "ais://b/o arrived damaged: bad"
+
+
+def test_a_refusal_has_what_users_of_the_sdk_look_at() -> None:
+    error = BucketNotFoundError("no such bucket", 404, "http://node:1/v1/buckets/b")
+    assert (error.status_code, error.message, error.req_url) == (404, "no such bucket", "http://node:1/v1/buckets/b")
+    assert str(error) == "no such bucket"
