@@ -72,7 +72,8 @@ class Cluster:
 
     def _adopt(self, smap: Smap) -> None:
         usable = {tid: node for tid, node in smap.tmap.items() if not node.in_maint_or_decomm()}
-        self._targets = {tid: Address.of_url(_public_url(node)) for tid, node in usable.items()}
+        addresses = {tid: _address(node) for tid, node in usable.items()}
+        self._targets = {tid: address for tid, address in addresses.items() if address}
         self._placement = Placement({tid: node.id_digest for tid, node in usable.items()})
         self.target_count = len(usable)
         self.version = int(smap.version or 0)
@@ -93,11 +94,15 @@ class Cluster:
             connection.request("GET", f"{settings.path}/daemon?what=smap", headers=headers)
             reply = connection.getresponse()
             return Smap.model_validate_json(reply.read()) if reply.status == 200 else None
-        except (OSError, http.client.HTTPException, ValidationError, AIStorchError):
+        except (OSError, http.client.HTTPException, ValidationError):
             return None
         finally:
             connection.close()
 
 
-def _public_url(node: Snode) -> str:
-    return node.public_net.direct_url if node.public_net else ""
+def _address(node: Snode) -> Address | None:
+    """Where a target listens; None where the map does not tell: the proxy is asked for its objects."""
+    try:
+        return Address.of_url(node.public_net.direct_url if node.public_net else "")
+    except AIStorchError:
+        return None
