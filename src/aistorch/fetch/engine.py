@@ -66,14 +66,19 @@ class Engine:
         sample is handed out as soon as it is there, whichever was asked for before it.
 
         Raises:
-            AIStorchError: An object could not be read; all before it have been handed out.
+            AIStorchError: An object could not be read; all before it have been handed out. What `requests` itself
+                raises comes in its place likewise.
         """
         source = iter(requests)
         first, more = 0, True  # the first position that is not handed out yet
+        failure: Exception | None = None  # of `requests`
         began, waited = time.monotonic(), 0.0
         try:
             while more or self._admitted:
-                more = more and self._admit(source)
+                try:
+                    more = more and self._admit(source)
+                except Exception as error:  # raised below, once all that came before it has been handed out
+                    more, failure = False, error
                 self._transport.send()
                 run = self._take_run(range(first, first + RUN_LENGTH) if in_order else list(self._results))
                 if run:
@@ -86,6 +91,8 @@ class Engine:
                         now = time.monotonic()
                         self._window.observe(self._arrived, now - began, waited)
                         self._arrived, began, waited = 0, now, 0.0
+            if failure is not None:
+                raise failure
         finally:
             self._transport.abandon()
             self._results.clear()
