@@ -82,7 +82,7 @@ class ListRequest:
         """Whether entries show a property."""
         if self.flags & ListFlag.NAME_ONLY:
             return False
-        return prop == "size" if self.flags & ListFlag.NAME_SIZE else prop in self.props
+        return prop in self.props or (prop == "size" and bool(self.flags & ListFlag.NAME_SIZE))
 
 
 def _text(value: dict[str, Any], key: str) -> str:

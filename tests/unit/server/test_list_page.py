@@ -146,10 +146,11 @@ def test_props_decide_what_entries_show(bucket: Bucket) -> None:
     assert pages(bucket, props="version")[0] == [Entry("abc", v="2", f=64)]
 
 
-@pytest.mark.parametrize(("flag", "size"), [(ListFlag.NAME_ONLY, 0), (ListFlag.NAME_SIZE, 3)])
-def test_flags_win_over_props(bucket: Bucket, flag: ListFlag, size: int) -> None:
+def test_flags_and_props_go_together_as_in_aistore(bucket: Bucket) -> None:
     fill(bucket, "abc")
-    assert pages(bucket, props="checksum,size", flags=str(int(flag)))[0] == [Entry("abc", s=size, f=64)]
+    only, sized = str(int(ListFlag.NAME_ONLY)), str(int(ListFlag.NAME_SIZE))
+    assert pages(bucket, props="checksum,size", flags=only)[0] == [Entry("abc", f=64)]
+    assert pages(bucket, props="checksum", flags=sized)[0] == [Entry("abc", cs="cs-abc", s=3, f=64)]
 
 
 def test_each_object_is_on_one_target(bucket: Bucket) -> None:
