@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from aistorch.cli.bench import bench
 from aistorch.cli.demo import demo
 from aistorch.cli.serve import serve
 
@@ -15,3 +16,4 @@ app = typer.Typer(
 )
 app.command()(serve)
 app.command()(demo)
+app.command()(bench)

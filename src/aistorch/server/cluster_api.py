@@ -48,7 +48,8 @@ async def query_node(req: Request) -> web.StreamResponse:
 def _status(req: Request, node_id: str = "") -> web.Response:
     members = req.app.cluster.to_json(req.host)
     snode = {**members["pmap"], **members["tmap"]}[node_id or req.node.id]
-    return web.json_response({"status": "online", "snode": snode, "smap_version": members["version"]})
+    status = {"status": "online", "deployment": "embedded", "snode": snode, "smap_version": members["version"]}
+    return web.json_response(status)
 
 
 @routes.default("GET", "etl")

@@ -1,0 +1,80 @@
+"""Results as a bar chart."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from aistorch.bench.ratios import ratio, spread
+from aistorch.bench.report import number, times
+from aistorch.bench.results import Results
+from aistorch.bench.task import Figures
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_COLOURS = {"plugin": "#b0b7c3", "aistorch": "#2f7d32", "wrk": "#5b8def"}
+_LABELS = {
+    "plugin": "aistore.pytorch {aistore}",
+    "aistorch": "aistorch",
+    "wrk": "wrk: GETs alone, no listing",
+}
+_HEIGHT = 0.26
+_LEFT = 10  # where bars begin: a logarithmic scale has no 0
+
+
+def draw(results: Results, path: Path) -> None:
+    """Draws samples a second and client CPU a sample, for each workload that reads all of its bucket."""
+    # Imported here: nothing but the chart needs it. A figure of its own needs no display.
+    from matplotlib.figure import Figure
+
+    shown = [each for each in results.workloads if each.task != "first" and not each.compute]
+    figure = Figure(figsize=(11, 1.4 + 0.75 * len(shown)), layout="constrained")
+    rates, costs = figure.subplots(1, 2, sharey=True)
+    for contender in _COLOURS:
+        _bars(rates, results, contender, "samples_per_second")
+        _bars(costs, results, contender, "cpu_us_per_sample")
+    rates.set_yticks(range(len(shown)), [each.title for each in shown])
+    rates.invert_yaxis()
+    _style(rates, "samples a second (more is better)")
+    _style(costs, "client CPU a sample, us (less is better)")
+    figure.suptitle(_title(results), fontsize=11)
+    handles, labels = rates.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=130)
+
+
+def _title(results: Results) -> str:
+    quick = ", quick: these figures say little" if results.quick else ""
+    where = "client and server on one machine" if results.server.local else "client on a machine"
+    return f"{results.server.title}, {where} with {results.machine['cores']} cores{quick}"
+
+
+def _bars(axes: Axes, results: Results, contender: str, metric: str) -> None:
+    def figure(figures: Figures) -> float:
+        return float(getattr(figures, metric))
+
+    shown = [each for each in results.workloads if each.task != "first" and not each.compute]
+    offset = (list(_COLOURS).index(contender) - 1) * _HEIGHT
+    label: str | None = _LABELS[contender].format(**results.versions)
+    for row, workload in enumerate(shown):
+        found = spread(results.runs, workload.name, contender, figure)
+        if found is None:
+            continue
+        axes.barh(row + offset, found.median, _HEIGHT, color=_COLOURS[contender], label=label)
+        label = None
+        compared = ratio(results.runs, workload.name, contender, "plugin", figure)
+        ours = contender == "aistorch" and metric == "samples_per_second" and compared
+        text = f" {number(found.median)}" + (f"  ({times(compared.median)})" if ours and compared else "")
+        axes.text(found.median, row + offset, text, va="center", fontsize=8)
+
+
+def _style(axes: Axes, label: str) -> None:
+    axes.set_xscale("log")
+    axes.set_xlim(left=_LEFT)
+    axes.set_xlabel(label)
+    axes.margins(x=0.25)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(axis="x", alpha=0.3)
+    axes.set_axisbelow(True)

@@ -1,0 +1,125 @@
+"""What is measured: buckets, workloads and goals, as `workloads.json` has them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from importlib.resources import files
+from typing import Any, Literal
+
+from aistorch.errors import InvalidArgumentError
+
+Metric = Literal["samples_per_second", "cpu_us_per_sample", "seconds"]
+PREFIX = "aistorch-bench-"
+
+
+@dataclass(frozen=True, slots=True)
+class BucketSpec:
+    """A bucket to read from. Its name tells its content, so one that is there already can be used again.
+
+    Attributes:
+        key: What workloads call it.
+        size: Bytes of each object.
+        objects: How many there are.
+    """
+
+    key: str
+    size: int
+    objects: int
+
+    @property
+    def name(self) -> str:
+        """The bucket's name on the server."""
+        return f"{PREFIX}{self.objects}x{self.size}"
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """What aistorch must reach: a figure of its own, or its ratio to another contender's.
+
+    Attributes:
+        metric: The figure.
+        against: The contender that it is divided by; empty for the figure itself.
+        at_least: The least that reaches the goal, where more is better.
+        at_most: The most that reaches the goal, where less is better.
+    """
+
+    metric: Metric
+    against: str = ""
+    at_least: float | None = None
+    at_most: float | None = None
+
+    def reached_by(self, value: float) -> bool:
+        """Whether `value` is good enough."""
+        enough = self.at_least is None or value >= self.at_least
+        return enough and (self.at_most is None or value <= self.at_most)
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """A piece of work that several contenders do in turn.
+
+    Attributes:
+        name: Short, for the command line.
+        title: For tables and charts.
+        task: `iterate` reads all objects, `map` all in random order through a DataLoader in batches, `first` one.
+        bucket: What is read.
+        contenders: Who does it, in this order: `plugin` (the SDK's own), `aistorch`, and as measures `wrk` (GETs to
+            one target, without a listing), `two-pages` (two pages of the listing, raw) and `alone` (computes, reads
+            nothing).
+        workers: Of the DataLoader, where the task is `map`.
+        latency_ms: Milliseconds added to each round trip.
+        compute: What the consumer does for 1 ms with each sample: nothing, `python` holding the GIL, or `native`
+            without it.
+        goals: What aistorch must reach on a real cluster.
+    """
+
+    name: str
+    title: str
+    task: Literal["iterate", "map", "first"]
+    bucket: BucketSpec
+    contenders: tuple[str, ...]
+    workers: int = 0
+    latency_ms: float = 0.0
+    compute: Literal["", "python", "native"] = ""
+    goals: tuple[Goal, ...] = field(default=())
+
+
+def load_workloads(quick: bool = False) -> list[Workload]:
+    """All workloads; quick ones have small buckets, and their figures say little."""
+    config = json.loads(files(__package__).joinpath("workloads.json").read_text("utf-8"))
+    return parse(config, quick)
+
+
+def parse(config: dict[str, Any], quick: bool = False) -> list[Workload]:
+    """Workloads from what `workloads.json` holds."""
+    count = "quick" if quick else "objects"
+    buckets = {key: BucketSpec(key, each["size"], each[count]) for key, each in config["buckets"].items()}
+    return [_workload(name, dict(each), buckets) for name, each in config["workloads"].items()]
+
+
+def select(workloads: Sequence[Workload], patterns: Sequence[str]) -> list[Workload]:
+    """Those whose name matches one of the patterns (`iterate-*`), in their order; all where there are no patterns.
+
+    Raises:
+        InvalidArgumentError: A pattern matches none.
+    """
+    for pattern in patterns:
+        if not any(fnmatchcase(each.name, pattern) for each in workloads):
+            names = ", ".join(each.name for each in workloads)
+            raise InvalidArgumentError(f"there is no workload {pattern!r}; there are {names}")
+    return [each for each in workloads if not patterns or any(fnmatchcase(each.name, it) for it in patterns)]
+
+
+def _workload(name: str, settings: dict[str, Any], buckets: dict[str, BucketSpec]) -> Workload:
+    bucket = buckets[settings.pop("bucket")]
+    return Workload(
+        name=name,
+        title=settings.pop("title").format(objects=bucket.objects),
+        bucket=bucket,
+        contenders=tuple(settings.pop("contenders")),
+        goals=tuple(Goal(**goal) for goal in settings.pop("goals", ())),
+        **settings,
+    )
