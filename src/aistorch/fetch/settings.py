@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import ssl
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -55,10 +56,17 @@ class ClusterSettings:
     @cached_property
     def ssl_context(self) -> ssl.SSLContext:
         """Made once: loading the system's CAs takes tens of milliseconds."""
-        context = ssl.create_default_context(cafile=self.verify if isinstance(self.verify, str) else None)
+        given = self.verify if isinstance(self.verify, str) else _authorities_of_environment()
+        folder = given is not None and os.path.isdir(given)
+        context = ssl.create_default_context(cafile=None if folder else given, capath=given if folder else None)
         if self.verify is False:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
         if self.certificate:
             context.load_cert_chain(*self.certificate)
         return context
+
+
+def _authorities_of_environment() -> str | None:
+    """The CAs that `requests`, and so the SDK's client, is told to trust by its environment variables."""
+    return os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or None
