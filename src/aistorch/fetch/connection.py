@@ -259,14 +259,15 @@ class Connection:
     def _end(self, handler: ReplyHandler) -> None:
         if self._reader is not None and self._reader.close():
             self._finish_odd(handler, self._reader.body)
-        raise ConnectionLostError(self._ended_text(), started=self._reply_has_begun)
+        raise ConnectionLostError(self._ended_text(), started=self.reply_has_begun)
 
     @property
-    def _reply_has_begun(self) -> bool:
+    def reply_has_begun(self) -> bool:
+        """Whether part of the reply that is due has arrived."""
         return bool(self._held or self._head or self._part)
 
     def _ended_text(self) -> str:
-        if not self._reply_has_begun:
+        if not self.reply_has_begun:
             return "the connection was closed"
         parsed = parse_head(self._held, 0) if self._head is None else None
         if parsed is not None:
@@ -276,4 +277,4 @@ class Connection:
 
     def _lost(self, error: OSError) -> ConnectionLostError:
         text = error.strerror or str(error) or type(error).__name__
-        return ConnectionLostError(text.lower(), started=self._reply_has_begun)
+        return ConnectionLostError(text.lower(), started=self.reply_has_begun)

@@ -101,12 +101,12 @@ class Recovery:
         trouble.status = head.status
         if head.status in _REDIRECTS:
             return self._follow(request, trouble, head)
-        message = _message(body)
         from_target = self._from_listed_target(trouble, asked)
         if head.status in _DENIED:
-            return self._denied(request, trouble, from_target, message)
+            return self._denied(request, trouble, from_target)
         if head.status == 416 and request.part is not None:
             return self.after_change(request, asked, "it is shorter now")
+        message = _message(body)
         self._note(trouble, f"{asked} answered {head.status} {message}".rstrip())
         if from_target:
             return self._ask_proxy(request, trouble, delay=0.0)
@@ -202,13 +202,14 @@ class Recovery:
         trouble.asked = address
         return Retry(address)
 
-    def _denied(self, request: Request, trouble: Trouble, from_target: bool, message: str) -> Step:
+    def _denied(self, request: Request, trouble: Trouble, from_target: bool) -> Step:
         if from_target:
             # AuthN or intra-cluster authentication: no target answers without the proxy's redirect, so none is asked.
             self._cluster.direct = False
             return self._ask_proxy(request, trouble, delay=0.0)
         advice = "pass a valid token to the Client" if trouble.status == 401 else "the token lacks the permission"
-        text = f"{request.url}: access denied ({trouble.status} {message}); {advice}, or set AIS_AUTHN_TOKEN"
+        # What the server says of a token may quote it.
+        text = f"{request.url}: access denied ({trouble.status}); {advice}, or set AIS_AUTHN_TOKEN"
         return GiveUp(AccessDeniedError(text, trouble.status))
 
     def _missing(self, request: Request, trouble: Trouble, message: str) -> Step:

@@ -133,6 +133,8 @@ class Transport:
 
     def refuse(self, address: Address, request: Request, head: Head, body: bytes) -> None:
         """Takes the next step after a reply that is not the object."""
+        if request.part is not None and request.part.body.stale:
+            return
         self._carry_out(request, self._recovery.after_reply(request, address, head, body))
 
     def _reject(self, address: Address, request: Request, length: int, checksum: int) -> None:
@@ -200,12 +202,12 @@ class Transport:
         else:
             self._feed(node, connection)
 
-    def _lose(self, node: Node, connection: Connection, lost: ConnectionLostError) -> None:
+    def _lose(self, node: Node, connection: Connection, lost: ConnectionLostError, silent: bool = False) -> None:
         """Sends again what was pending on a connection; only the reply that was due next is to blame."""
         pending = list(connection.pending)
         self._drop(node, connection)
         # A server closes connections that were idle (AIStore: after 30 s); that a request crosses it is nobody's fault.
-        blameless = connection.served and not lost.started
+        blameless = connection.served and not lost.started and not silent
         if pending and not blameless:
             self._blame(pending.pop(0), node.address, lost)
         node.waiting.extendleft(reversed(pending))
@@ -229,11 +231,10 @@ class Transport:
     def _carry_out(self, request: Request, step: Step) -> None:
         if isinstance(step, GiveUp):
             self._results.put(request, step.error)
-        elif step.delay:
+        else:
+            # Without a delay, too: what was refused in the midst of sending is seen by `wait` so, and sent next.
             due = time.monotonic() + step.delay
             heapq.heappush(self._delayed, (due, next(self._tie), request, step.address))
-        else:
-            self._node(step.address).waiting.append(request)
 
     def _queue_due(self) -> None:
         now = time.monotonic()
@@ -252,5 +253,5 @@ class Transport:
         for node in self._nodes.values():
             for connection in list(node.connections):
                 if connection.pending and connection.heard < deadline:
-                    lost = ConnectionLostError(f"no answer for {self._read_timeout:g} s", started=True)
-                    self._lose(node, connection, lost)
+                    cause = f"no answer for {self._read_timeout:g} s"
+                    self._lose(node, connection, ConnectionLostError(cause, connection.reply_has_begun), silent=True)
