@@ -9,8 +9,9 @@ from aiohttp import web
 
 from aistorch.server.archive import open_archive
 from aistorch.server.archive_formats import ArchiveFormat
-from aistorch.server.archive_member import open_member, read_pieces
+from aistorch.server.archive_member import open_member
 from aistorch.server.archive_select import make_matcher, select_members
+from aistorch.server.archive_write import Entry, read_content
 from aistorch.server.bucket import Bucket
 from aistorch.server.http_errors import BadRequest
 from aistorch.server.request import Request
@@ -26,7 +27,8 @@ async def get_member(req: Request) -> web.StreamResponse:
     _check(req)
     path, mime = req.query["archpath"], req.query.get("archmime", "")
     member = await asyncio.to_thread(open_member, req.bucket, req.object_name, path, mime)
-    return await send_stream(req, read_pieces(member), "application/octet-stream", member.size)
+    pieces = read_content(Entry(path, member.size, member.content))
+    return await send_stream(req, pieces, "application/octet-stream", member.size)
 
 
 @routes.query("GET", "objects", "archmode")

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import IO, TYPE_CHECKING, NamedTuple
 
 from aistorch.server.archive import find_member, open_archive
-from aistorch.server.archive_write import PIECE
 
 if TYPE_CHECKING:
     from aistorch.server.bucket import Bucket
@@ -68,10 +66,3 @@ def open_member(bucket: Bucket, name: str, path: str, mime: str = "") -> OpenMem
         member = find_member(archive, path.removeprefix(f"{name}/"), shown)
         content = opened.enter_context(archive.open(member))
         return OpenMember(member.size, _OwningFile(content, opened.pop_all()))  # type: ignore[arg-type]
-
-
-def read_pieces(member: OpenMember) -> Iterator[bytes]:
-    """The member's bytes in pieces; closes it at the end."""
-    with member.content as content:
-        while piece := content.read(PIECE):
-            yield piece

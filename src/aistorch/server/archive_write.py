@@ -52,7 +52,12 @@ def stream_archive(form: ArchiveFormat, entries: Iterable[Entry]) -> Iterator[by
     return _gather(pieces)
 
 
-def _content(entry: Entry) -> Iterator[bytes]:
+def read_content(entry: Entry) -> Iterator[bytes]:
+    """An entry's bytes in pieces; its source is closed at the end.
+
+    Raises:
+        ShortMemberError: The source is shorter than the entry says.
+    """
     if entry.content is None:
         return
     with entry.content as content:
@@ -70,7 +75,7 @@ def _tar_pieces(entries: Iterable[Entry]) -> Iterator[bytes]:
         info = tarfile.TarInfo(entry.name)
         info.size = entry.size
         yield info.tobuf(tarfile.PAX_FORMAT)
-        yield from _content(entry)
+        yield from read_content(entry)
         yield bytes(-entry.size % tarfile.BLOCKSIZE)
     yield bytes(2 * tarfile.BLOCKSIZE)
 
@@ -116,7 +121,7 @@ def _zip_pieces(entries: Iterable[Entry]) -> Iterator[bytes]:
     with zipfile.ZipFile(sink, "w") as packer:
         for entry in entries:
             with packer.open(entry.name, "w", force_zip64=entry.size > zipfile.ZIP64_LIMIT) as member:
-                for piece in _content(entry):
+                for piece in read_content(entry):
                     member.write(piece)
                     yield sink.take()
             # Repeated names are meant here; without its memory of them ZipFile would warn of each.

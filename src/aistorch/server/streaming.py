@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from aistorch.server.http_errors import HTTPError
-
 if TYPE_CHECKING:
     from aistorch.server.request import Request
 
@@ -63,7 +61,7 @@ def _close(pieces: Iterator[bytes]) -> None:
 async def _next_or_break(req: Request, pieces: Iterator[bytes]) -> bytes | None:
     try:
         return await asyncio.to_thread(next, pieces, None)
-    except (OSError, HTTPError) as error:
+    except Exception as error:  # whatever it is, only the connection can tell the client
         _log.warning("%s: the body of %s %s broke off: %s", req.node.label, req.verb, req.http.path, error)
         with contextlib.suppress(OSError):
             if req.http.transport is not None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import io
 import tarfile
-import zipfile
 
 import pytest
 from hypothesis import given
@@ -28,8 +27,8 @@ from aistorch.server.archive_select import (
     without_last_extension,
 )
 from aistorch.server.archive_write import PIECE, Entry, ShortMemberError, stream_archive
+from tests.support.archives import Members, unpack
 
-Members = list[tuple[str, bytes]]
 FORMATS = [ArchiveFormat.TAR, ArchiveFormat.TGZ, ArchiveFormat.ZIP]
 
 names = st.text(
@@ -42,25 +41,17 @@ def pack(form: ArchiveFormat, members: Members) -> bytes:
     return b"".join(stream_archive(form, (Entry(n, len(c), io.BytesIO(c)) for n, c in members)))
 
 
-def unpack(form: ArchiveFormat, data: bytes) -> Members:
-    if form is ArchiveFormat.ZIP:
-        with zipfile.ZipFile(io.BytesIO(data)) as packed:
-            return [(info.filename, packed.read(info)) for info in packed.infolist()]
-    with tarfile.open(fileobj=io.BytesIO(data)) as tar:
-        return [(info.name, tar.extractfile(info).read()) for info in tar]  # type: ignore[union-attr]
-
-
 @pytest.mark.parametrize("form", FORMATS)
 @given(members=st.lists(st.tuples(names, contents), max_size=6))
 def test_what_is_written_is_read_back(form: ArchiveFormat, members: Members) -> None:
-    assert unpack(form, pack(form, members)) == members
+    assert unpack(form.value, pack(form, members)) == members
 
 
 @pytest.mark.parametrize("form", FORMATS)
 def test_large_members_pass_in_bounded_pieces(form: ArchiveFormat) -> None:
     content = bytes(range(256)) * (8 * PIECE // 256) + b"end"
     pieces = list(stream_archive(form, [Entry("big", len(content), io.BytesIO(content)), Entry("empty", 0)]))
-    assert unpack(form, b"".join(pieces)) == [("big", content), ("empty", b"")]
+    assert unpack(form.value, b"".join(pieces)) == [("big", content), ("empty", b"")]
     assert max(map(len, pieces)) <= 3 * PIECE
 
 
@@ -196,7 +187,7 @@ def test_selections_come_as_tar_with_stored_names(
     file = io.BytesIO(pack(form, members))
     with file, open_archive(file, "s" + form.value) as archive:
         data = b"".join(select_members(archive, make_matcher(mode, pattern), "s"))
-    assert unpack(ArchiveFormat.TAR, data) == [(name, name.encode()) for name in matching]
+    assert unpack(".tar", data) == [(name, name.encode()) for name in matching]
 
 
 def test_selecting_nothing_is_known_at_once() -> None:
