@@ -33,9 +33,10 @@ def demo(
     table.add_row("samples a second", f"[bold]{outcome.samples_per_second:,.0f}[/]")
     table.add_row("accuracy on the held-out part", f"[bold]{outcome.accuracy:.1%}[/]")
     console.print(table)
-    console.print("the same on your own cluster:")
-    for command in ("make demo", "aistorch demo"):
-        console.print(f"  [bold]{_OWN_CLUSTER} {command}[/]", soft_wrap=True)
+    if not endpoint:
+        console.print("the same on your own cluster:")
+        for command in ("make demo", "aistorch demo"):
+            console.print(f"  [bold]{_OWN_CLUSTER} {command}[/]", soft_wrap=True)
 
 
 @contextmanager
