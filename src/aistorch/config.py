@@ -15,14 +15,15 @@ class RetryPolicy:
     """When a read is tried again.
 
     Attributes:
-        attempts: Requests made for one object before giving up, the first one included.
+        attempts: Requests made for one object before giving up, the first one included; with the pauses between them,
+            12 last about half a minute, in which a node can be started again.
         backoff: Seconds waited before the second attempt; doubled for each one after it.
         backoff_max: Seconds, the most that is waited between two attempts.
         connect_timeout: Seconds for a connection to be accepted.
         read_timeout: Seconds without a byte arriving after which a request counts as lost.
     """
 
-    attempts: int = 6
+    attempts: int = 12
     backoff: float = 0.1
     backoff_max: float = 5.0
     connect_timeout: float = 3.0
