@@ -28,7 +28,7 @@ def cluster(tmp_path: Path) -> Iterator[Cluster]:
 
 @pytest.fixture
 def bucket(cluster: Cluster) -> Bucket:
-    made = Client(cluster.endpoint).bucket(f"test-{uuid.uuid4().hex[:12]}").create()
+    made: Bucket = Client(cluster.endpoint).bucket(f"test-{uuid.uuid4().hex[:12]}").create()
     for number in range(OBJECTS):
         made.object(f"{number:05d}").get_writer().put_content(content(number))
     return made
