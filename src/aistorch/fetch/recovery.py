@@ -21,7 +21,7 @@ from aistorch.errors import (
 from aistorch.fetch.address import Address
 from aistorch.fetch.cluster import Cluster
 from aistorch.fetch.reply import Head
-from aistorch.fetch.request import UNKNOWN_SIZE, Request
+from aistorch.fetch.request import Request
 
 _REDIRECTS = (301, 302, 307, 308)
 _DENIED = (401, 403)
@@ -137,7 +137,6 @@ class Recovery:
         if request.part is not None:
             request.part.body.stale = True
             request.part = None
-        request.size = UNKNOWN_SIZE
         return self._after_failure(request, asked, f"the object has changed: {cause}", ReadError)
 
     def after_loss(self, request: Request, asked: Address, cause: str, truncated: bool = False) -> Step:

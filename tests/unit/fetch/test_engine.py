@@ -275,3 +275,32 @@ def test_a_gateways_path_stands_before_the_proxys_only() -> None:
         engine.read(requests_for([name_of(2, 5)]))
         assert target.objects()[0].target.startswith("/v1/objects/bck/o%201/5.bin")
         assert front.objects()[0].target.startswith("/gateway/v1/objects/bck/o%202/5.bin")
+
+
+def test_an_object_that_changed_while_it_was_read_gives_all_its_room_back() -> None:
+    size = 1_000_000
+    names = [name_of(number, size) for number in range(24)]
+    cut: set[str] = set()
+
+    def talk(wire: Wire) -> None:
+        for asked in wire.requests():
+            changes = asked.name in names[:4]
+            if asked.wants_map:
+                wire.send(cluster_map({}))
+            elif changes and asked.name not in cut:
+                cut.add(asked.name)
+                wire.send(serve(asked)[: size // 2])
+                wire.end()
+                return
+            else:
+                wire.send(serve(asked, content_of(asked.name) + b"more" if changes else None))
+
+    config = ReadConfig(budget=4 * size, in_flight=32, retry=QUICK)
+    with ScriptedNode(talk) as node, engine_for(node, config) as engine:
+        ahead: list[int] = []
+        samples: list[Sample] = []
+        for run in engine.stream(requests_for(names)):
+            samples += run
+            ahead.append(len({asked.name for asked in node.objects()}) - len(samples))
+    assert samples == [(name, content_of(name) + b"more" * (name in names[:4])) for name in names]
+    assert max(ahead[8:18]) >= 2
