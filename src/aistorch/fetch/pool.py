@@ -31,7 +31,9 @@ class EnginePool:
     def cluster(self, settings: ClusterSettings) -> Cluster:
         """The view of a cluster that all engines of this process share."""
         with self._lock:
-            return self._clusters.setdefault(settings, Cluster(settings))
+            if settings not in self._clusters:
+                self._clusters[settings] = Cluster(settings)
+            return self._clusters[settings]
 
     @contextmanager
     def lend(self, settings: ClusterSettings, config: ReadConfig) -> Iterator[Engine]:
