@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import requests
-from aistore.sdk import ArchiveConfig
+from aistore.sdk import ArchiveConfig, ListObjectFlag
 from aistore.sdk.archive_config import ArchiveMode
 from aistore.sdk.errors import AISError, ErrObjNotFound
 
@@ -99,6 +99,22 @@ def test_other_objects_are_no_archives(bucket: Bucket, name: str) -> None:
     with pytest.raises(AISError) as caught:
         member(bucket, name, "a")
     assert caught.value.status_code == 400
+
+
+def test_of_a_torn_shard_what_comes_before_the_tear_can_be_read(bucket: Bucket) -> None:
+    shard = put(bucket, "torn.tar", pack(".tar", MEMBERS)[: 25 * 512])
+    assert member(bucket, shard, "a/k1.jpg") == MEMBERS[0][1]
+    with pytest.raises(AISError):
+        member(bucket, shard, "a/k2.jpg")
+
+
+def test_archives_that_cannot_be_opened_are_listed_as_objects(ais: Server, bucket: Bucket) -> None:
+    if not ais.embedded:
+        pytest.skip("AIStore leaves a damaged .tar.lz4 out")
+    for name in ("a.tar", "b.tar.lz4", "c.zip"):
+        put(bucket, name, b"no archive")
+    entries = bucket.list_all_objects(flags=[ListObjectFlag.ARCH_DIR])
+    assert [entry.name for entry in entries] == ["a.tar", "b.tar.lz4", "c.zip"]
 
 
 @pytest.mark.parametrize("extension", EXTENSIONS)

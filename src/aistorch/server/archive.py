@@ -105,6 +105,14 @@ def damage_named(name: str) -> Iterator[None]:
         raise NotAnArchiveError(f"{name} cannot be read as an archive: {error}") from error
 
 
+def format_of_file(file: IO[bytes], name: str, mime: str = "") -> ArchiveFormat:
+    """The format of the archive in a file; arguments and errors as of `open_archive`."""
+    file.seek(0)
+    form = detect_format(name, file.read(MAGIC_BYTES), mime)
+    file.seek(0)
+    return form
+
+
 def open_archive(file: IO[bytes], name: str, mime: str = "") -> Archive:
     """Opens the archive that an object is.
 
@@ -118,8 +126,7 @@ def open_archive(file: IO[bytes], name: str, mime: str = "") -> Archive:
         NotAnArchiveError: The object is no archive, or a damaged one.
         UnavailableFormatError: The format is `.tar.lz4` and the package `lz4` is not installed.
     """
-    form = detect_format(name, file.read(MAGIC_BYTES), mime)
-    file.seek(0)
+    form = format_of_file(file, name, mime)
     with damage_named(name):
         if form is ArchiveFormat.ZIP:
             return _ZipArchive(file)

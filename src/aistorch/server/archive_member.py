@@ -6,7 +6,9 @@ import io
 from contextlib import ExitStack
 from typing import IO, TYPE_CHECKING, NamedTuple
 
-from aistorch.server.archive import find_member, open_archive
+from aistorch.server.archive import check_member_name, find_member, format_of_file, open_archive
+from aistorch.server.archive_formats import ArchiveFormat
+from aistorch.server.tar_index import tar_index
 
 if TYPE_CHECKING:
     from aistorch.server.bucket import Bucket
@@ -17,11 +19,13 @@ class OpenMember(NamedTuple):
 
     Attributes:
         size: Its length in bytes.
-        content: Its bytes; closing it closes archive and object as well.
+        content: Stands at its first byte, may go on behind its last; closing it closes everything.
+        offset: Where in `content` the first byte is.
     """
 
     size: int
     content: IO[bytes]
+    offset: int = 0
 
 
 class _OwningFile(io.BufferedIOBase):
@@ -59,10 +63,19 @@ def open_member(bucket: Bucket, name: str, path: str, mime: str = "") -> OpenMem
         InvalidMemberName: No member may be asked for by such a name.
         MemberMissing: It has no such member.
     """
-    shown = bucket.key.cname(name)
+    shown, path = bucket.key.cname(name), path.removeprefix(f"{name}/")
+    check_member_name(path)
     with ExitStack() as opened:
-        _, file = bucket.open_data(name)
-        archive = opened.enter_context(open_archive(opened.enter_context(file), shown, mime))
-        member = find_member(archive, path.removeprefix(f"{name}/"), shown)
+        meta, file = bucket.open_data(name)
+        opened.enter_context(file)
+        if format_of_file(file, shown, mime) is ArchiveFormat.TAR:
+            index = tar_index((bucket.key, name, meta.checksum), file, shown)
+            if index is not None:
+                offset, size = index.find(path)
+                file.seek(offset)
+                opened.pop_all()
+                return OpenMember(size, file, offset)
+        archive = opened.enter_context(open_archive(file, shown, mime))
+        member = find_member(archive, path, shown)
         content = opened.enter_context(archive.open(member))
         return OpenMember(member.size, _OwningFile(content, opened.pop_all()))  # type: ignore[arg-type]

@@ -67,7 +67,7 @@ def _part_head(boundary: str, name: str, disposition: str = "", content_type: st
 def _try(batch: Batch, entry: BatchEntry) -> _Outcome:
     """Opens an entry to see what comes of it; refuses the request where that cannot be a placeholder."""
     try:
-        size, content = _open(entry)
+        size, content, _ = _open(entry)
     except _SOFT_ERRORS as error:
         if not batch.lenient:
             raise
@@ -80,7 +80,7 @@ def _entries(batch: Batch) -> Iterator[Entry]:
     for entry in batch.entries:
         name = entry.output_name(batch.with_bucket)
         try:
-            size, content = _open(entry)
+            size, content, _ = _open(entry)
         except HTTPError as error:
             if not batch.lenient or not isinstance(error, _SOFT_ERRORS):
                 raise
@@ -98,11 +98,11 @@ def _open(entry: BatchEntry) -> OpenMember:
     try:
         start, length = entry.section(opened.size)
         if start:
-            opened.content.seek(start)
+            opened.content.seek(opened.offset + start)
     except BaseException:
         opened.content.close()
         raise
-    return OpenMember(length, opened.content)
+    return OpenMember(length, opened.content, opened.offset + start)
 
 
 def _describe(entry: BatchEntry, outcome: _Outcome) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import msgspec
 
 from aistorch.server.archive import list_members
-from aistorch.server.archive_formats import NotAnArchiveError, format_of_name
+from aistorch.server.archive_formats import ArchiveError, format_of_name
 from aistorch.server.bucket import Bucket
 from aistorch.server.cluster_map import ClusterMap
 from aistorch.server.headers import custom_text
@@ -129,7 +129,7 @@ class _Listing:
             _, file = self.bucket.open_data(entry.n)
             with file:
                 members = list(list_members(file, entry.n))
-        except (NotAnArchiveError, ObjectMissing):
+        except (ArchiveError, ObjectMissing):
             return []
         entry.f |= _IS_ARCHIVE
         flags = entry.f & ~_IS_ARCHIVE | _IN_ARCHIVE

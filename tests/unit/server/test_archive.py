@@ -27,6 +27,7 @@ from aistorch.server.archive_select import (
     without_last_extension,
 )
 from aistorch.server.archive_write import PIECE, Entry, ShortMemberError, stream_archive
+from aistorch.server.tar_index import MAX_TARS, tar_index
 from tests.support.archives import Members, unpack
 
 FORMATS = [ArchiveFormat.TAR, ArchiveFormat.TGZ, ArchiveFormat.ZIP]
@@ -209,3 +210,29 @@ def test_selections_that_cannot_be(mode: str, pattern: str) -> None:
 def test_the_key_of_a_name() -> None:
     keys = {"a/k.jpg": "a/k", "a/k.seg.png": "a/k.seg", "a.b/k": "a.b/k", "/k.x": "k", "k": "k"}
     assert {name: without_last_extension(name) for name in keys} == keys
+
+
+@given(members=st.lists(st.tuples(names, contents), max_size=6), data=st.data())
+def test_an_index_finds_what_a_search_finds(members: Members, data: st.DataObject) -> None:
+    packed = pack(ArchiveFormat.TAR, members)
+    index = tar_index(packed, io.BytesIO(packed), "s")
+    assert index is not None
+    for name, _ in members:
+        with open_archive(io.BytesIO(packed), "s.tar") as archive:
+            found = next(m for m in archive if m.name.removeprefix("/") == name.removeprefix("/"))
+            offset, size = index.find(name)
+            assert packed[offset : offset + size] == archive.open(found).read()
+    with pytest.raises(MemberMissing):
+        index.find(data.draw(names.filter(lambda name: name not in dict(members))) + "-none")
+
+
+def test_few_indexes_are_remembered_and_none_of_very_many_members(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("aistorch.server.tar_index.MAX_MEMBERS", 3)
+    large = io.BytesIO(pack(ArchiveFormat.TAR, [(str(i), b"") for i in range(4)]))
+    assert tar_index("large", large, "s") is None
+    small = io.BytesIO(pack(ArchiveFormat.TAR, [("x", b"")]))
+    first = tar_index(0, small, "s")
+    assert tar_index(0, io.BytesIO(b"not looked at"), "s") is first
+    for number in range(MAX_TARS):
+        tar_index(number + 1, small, "s")
+    assert tar_index(0, io.BytesIO(b"looked at"), "s") is None
