@@ -3,28 +3,16 @@
 from __future__ import annotations
 
 from itertools import compress
-from typing import Any, TypedDict
 
 import numpy as np
 
 from aistorch.index.columns import UNKNOWN_TARGET, parse_checksums
+from aistorch.index.list_request import Entry
 from aistorch.index.object_index import ObjectIndex
 
 STATUS_BITS = 0b1_1111
 """Where the object lies; anything but 0 stands for a copy or a leftover at a wrong place."""
 IS_DIRECTORY = 1 << 8
-
-
-class Page(TypedDict):
-    """A page of a listing on the wire.
-
-    An entry has its name under `n`; size `s`, checksum `cs`, location `t` and flags `f` are there unless empty.
-    """
-
-    UUID: str
-    ContinuationToken: str
-    Entries: list[dict[str, Any]] | None
-    Flags: int
 
 
 class TargetCodes(dict[str, int]):
@@ -47,13 +35,11 @@ class TargetCodes(dict[str, int]):
         return code
 
 
-def decode(entries: list[dict[str, Any]], codes: TargetCodes, prefix: str, number: int) -> ObjectIndex:
-    """The objects among the entries, of selection `number`, whose names begin with `prefix`."""
+def decode(entries: list[Entry], codes: TargetCodes, number: int) -> ObjectIndex:
+    """The objects among the entries, as selection `number`."""
     names = [entry["n"] for entry in entries]
     flags = np.array([entry.get("f", 0) for entry in entries], dtype=np.int64)
     keep = flags & (STATUS_BITS | IS_DIRECTORY) == 0
-    if prefix:
-        keep &= np.array([name.startswith(prefix) for name in names], dtype=np.bool_)
     if not keep.all():
         entries, names = list(compress(entries, keep)), list(compress(names, keep))
     targets = [codes[entry.get("t", "")] for entry in entries]

@@ -67,9 +67,7 @@ def read(index: ObjectIndex) -> list[tuple[str, int, int | None, str | None, int
 
 def expected(given_rows: list[Row]) -> list[tuple[str, int, int | None, str | None, int]]:
     targets = {-1: None, 0: "t1", 1: "t2", 2: "t3"}
-    return [
-        (name, size, checksum or None, targets[t], source) for name, size, checksum, t, source in given_rows
-    ]
+    return [(name, size, checksum or None, targets[t], source) for name, size, checksum, t, source in given_rows]
 
 
 @given(rows)
@@ -90,9 +88,7 @@ def test_ranges_of_names(names: list[str], start: int, stop: int | None) -> None
 
 @given(rows, st.data())
 def test_take(given_rows: list[Row], data: st.DataObject) -> None:
-    positions = data.draw(
-        st.lists(st.sampled_from(range(len(given_rows))), max_size=40) if given_rows else st.just([])
-    )
+    positions = data.draw(st.lists(st.sampled_from(range(len(given_rows))), max_size=40) if given_rows else st.just([]))
     assert read(build(given_rows).take(positions)) == expected([given_rows[i] for i in positions])
 
 
