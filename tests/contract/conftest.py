@@ -40,6 +40,12 @@ def ais(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
         yield from _embedded(int(request.param.removeprefix("embedded-")))
 
 
+@pytest.fixture(scope="session")
+def second_server() -> Iterator[Server]:
+    """Another server than `ais`, embedded."""
+    yield from _embedded(1)
+
+
 @pytest.fixture
 def bucket(ais: Server) -> Iterator[Bucket]:
     """A new empty bucket, gone after the test."""

@@ -62,10 +62,18 @@ class AISMapDataset(AISBaseMapDataset):
             SampleIndexError: The index lies outside; an `IndexError`, too.
             AIStorchError: The object could not be read.
         """
-        return self.__getitems__([index])[0]
+        return self._read([index])[0]
 
     def __getitems__(self, indices: list[int]) -> list[Sample]:
-        """The samples of a batch, in the order of the indices, read concurrently."""
+        """The samples of a batch, in the order of the indices, read concurrently.
+
+        Where a subclass has a `__getitem__` of its own, that makes them, one after another.
+        """
+        if type(self).__getitem__ is not AISMapDataset.__getitem__:
+            return super().__getitems__(indices)
+        return self._read(indices)
+
+    def _read(self, indices: Sequence[int]) -> list[Sample]:
         return self._reader.read(self._index.take(self._positions(indices)))
 
     def _positions(self, indices: Sequence[int]) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
