@@ -6,11 +6,12 @@ PYTHON ?= python3
 VENV := .venv$(if $(filter-out python3,$(PYTHON)),-$(notdir $(PYTHON)))
 BIN := $(VENV)/bin
 
-.PHONY: help demo test lint wheel clean
+.PHONY: help demo test bench lint wheel clean
 
 help:
 	@echo 'make demo    train a small network from an embedded AIStore (AIS_ENDPOINT=... for your own cluster)'
 	@echo "make test    run all tests (ARGS='-k url -x' goes to pytest)"
+	@echo "make bench   measure aistorch, the SDK's plugin and wrk side by side (ARGS=--quick for a short look)"
 	@echo 'make lint    ruff and mypy'
 	@echo 'make wheel   the package to install, in dist/'
 	@echo 'make clean   remove what was made here'
@@ -20,6 +21,9 @@ demo: $(VENV)/.installed-demo
 
 test: $(VENV)/.installed-test
 	@$(BIN)/python tests/support/private_network.py $(BIN)/python -m pytest $(ARGS)
+
+bench: $(VENV)/.installed-bench
+	@$(BIN)/python tests/support/private_network.py $(BIN)/python -m benchmarks $(ARGS)
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check

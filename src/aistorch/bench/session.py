@@ -79,7 +79,7 @@ def _prepare(endpoint: str, workloads: Sequence[Workload], progress: Progress) -
 
 
 def _measure(endpoint: str, workloads: Sequence[Workload], options: Options, progress: Progress) -> list[Run]:
-    rounds = Rounds(endpoint, workloads, wrk_seconds=1 if options.quick else 2)
+    rounds = Rounds(endpoint, workloads, wrk_seconds=1 if options.quick else 3)
     bar = progress.add_task("measuring", total=rounds.turns * options.rounds)
     runs = []
     for done in rounds.run(

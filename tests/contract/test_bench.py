@@ -1,0 +1,151 @@
+"""`aistorch bench` on the embedded server, as small as it gets."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from aistore.sdk import Client
+
+from aistorch.bench.buckets import prepare
+from aistorch.bench.content import object_content, object_name
+from aistorch.bench.errors import BenchmarkError
+from aistorch.bench.rounds import Rounds
+from aistorch.bench.servers import describe_server
+from aistorch.bench.task import Figures, Task
+from aistorch.bench.workload import BucketSpec, Workload, load_workloads
+from aistorch.server import EmbeddedAIStore
+from tests.cli.command import run
+
+TINY = BucketSpec("tiny", 100, 20)
+
+
+@pytest.fixture(scope="module")
+def endpoint() -> Iterator[str]:
+    with EmbeddedAIStore(targets=3) as server:
+        yield server.endpoint
+
+
+@pytest.fixture(scope="module")
+def prepared(endpoint: str) -> BucketSpec:
+    prepare(endpoint, TINY, lambda: None)
+    return TINY
+
+
+def workload(name: str, contenders: tuple[str, ...]) -> Workload:
+    """One of the real ones, on a bucket of 20 objects."""
+    (found,) = [each for each in load_workloads() if each.name == name]
+    return replace(found, bucket=TINY, contenders=contenders)
+
+
+def test_the_command_measures_keeps_draws_and_cleans_up(endpoint: str, tmp_path: Path) -> None:
+    kept, chart = tmp_path / "a.json", tmp_path / "a.png"
+    files = ("--json", str(kept), "--chart", str(chart))
+    ended = run("bench", "--endpoint", endpoint, "--quick", "--rounds", "1", "--only", "iterate-4k", *files)
+    assert ended.returncode == 0, ended.stderr
+    assert "embedded AIStore (1 proxy + 3 targets)" in ended.stdout
+    assert "x plugin" in ended.stdout
+    assert chart.read_bytes().startswith(b"\x89PNG")
+    found = json.loads(kept.read_text())
+    assert found["server"]["embedded"] is True
+    read = {each["contender"]: each["figures"]["samples"] for each in found["runs"] if each["contender"] != "wrk"}
+    assert read == {"plugin": 400, "aistorch": 400}
+
+    ended = run("bench", "--endpoint", endpoint, "--clean")
+    assert (ended.returncode, "removed aistorch-bench-400x4096" in ended.stdout) == (0, True)
+    ended = run("bench", "--endpoint", endpoint, "--clean")
+    assert (ended.returncode, ended.stdout) == (0, "")
+
+
+def test_an_unknown_workload_is_refused_in_a_line(endpoint: str) -> None:
+    ended = run("bench", "--endpoint", endpoint, "--only", "iterate-5k")
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("aistorch: there is no workload 'iterate-5k'; there are iterate-4k")
+
+
+def test_a_bucket_is_completed_and_not_written_again(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    checked: list[Task] = []
+    monkeypatch.setattr("aistorch.bench.buckets.run_task", checked.append)
+    spec = BucketSpec("again", 64, 12)
+    prepare(endpoint, spec, lambda: None)
+    bucket = Client(endpoint).bucket(spec.name)
+    bucket.object(object_name(3)).delete()
+    bucket.object(object_name(4)).get_writer().put_content(b"kept: who wrote it knows better" + bytes(33))
+    done: list[None] = []
+    prepare(endpoint, spec, lambda: done.append(None))
+    assert len(done) == 12
+    assert bucket.object(object_name(3)).get_reader().read_all() == object_content(3, 64)
+    assert bucket.object(object_name(4)).get_reader().read_all().startswith(b"kept")
+    assert checked == 2 * [Task("aistorch", "verify", endpoint, spec)]
+
+
+def test_a_bucket_that_holds_something_else_is_refused(endpoint: str, prepared: BucketSpec) -> None:
+    changed = Client(endpoint).bucket(prepared.name).object(object_name(4))
+    changed.get_writer().put_content(bytes(100))
+    with pytest.raises(BenchmarkError, match=f"{prepared.name} holds what was not written there; use --clean"):
+        prepare(endpoint, prepared, lambda: None)
+    changed.get_writer().put_content(object_content(4, 100))
+
+
+def test_what_is_computed_is_measured(endpoint: str, prepared: BucketSpec) -> None:
+    (done,) = Rounds(endpoint, [workload("compute-native", ("aistorch",))], 1).run(1, lambda *_: None)
+    assert done.figures is not None, done.error
+    # Twenty times 1 ms, less what another process may have taken from the calibration.
+    assert done.figures.seconds > 20 * 0.5e-3
+
+
+def test_the_first_sample_and_its_measure(endpoint: str, prepared: BucketSpec) -> None:
+    rounds = Rounds(endpoint, [workload("first-sample", ("plugin", "two-pages"))], wrk_seconds=1)
+    plugin, pages = (each.figures for each in rounds.run(1, lambda *_: None))
+    assert plugin is not None
+    assert pages is not None
+    assert (plugin.samples, plugin.bytes) == (1, 100)
+    assert pages.seconds > 0
+
+
+def test_a_loader_with_workers_is_measured_whole(endpoint: str, prepared: BucketSpec) -> None:
+    (done,) = Rounds(endpoint, [workload("map-16k-2-workers", ("aistorch",))], 1).run(1, lambda *_: None)
+    assert done.figures is not None, done.error
+    assert (done.figures.samples, done.figures.bytes) == (20, 2000)
+
+
+def test_with_latency_everything_comes_through_the_relay(endpoint: str, prepared: BucketSpec) -> None:
+    rounds = Rounds(endpoint, [workload("latency-16k", ("plugin", "aistorch"))], wrk_seconds=1)
+    for done in rounds.run(1, lambda *_: None):
+        assert done.figures is not None, done.error
+        assert done.figures.samples == 20
+        assert done.figures.latency_seconds is not None
+        assert done.figures.latency_seconds > 0
+
+
+def test_a_contender_that_goes_around_the_relay_has_no_result(
+    endpoint: str, prepared: BucketSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("aistorch.bench.rounds.run_task", lambda _: Figures(20, 2000, 0.1, 0.1))
+    (done,) = Rounds(endpoint, [workload("latency-16k", ("aistorch",))], 1).run(1, lambda *_: None)
+    assert done.figures is None
+    assert done.error == "only 0 of 2000 bytes came through the relay that adds latency"
+
+
+@pytest.mark.skipif(shutil.which("wrk") is None, reason="wrk is not installed")
+def test_wrk_asks_a_target_for_what_is_there(endpoint: str, prepared: BucketSpec) -> None:
+    (done,) = Rounds(endpoint, [workload("iterate-4k", ("wrk",))], wrk_seconds=1).run(1, lambda *_: None)
+    assert done.figures is not None, done.error
+    assert done.figures.samples > 20
+    assert done.figures.cpu_seconds > 0
+
+
+def test_a_bucket_that_is_not_there_is_a_failure(endpoint: str) -> None:
+    missing = replace(workload("iterate-4k", ("aistorch",)), bucket=BucketSpec("gone", 5, 5))
+    (done,) = Rounds(endpoint, [missing], wrk_seconds=1).run(1, lambda *_: None)
+    assert done.figures is None
+    assert "aistorch-bench-5x5" in done.error
+
+
+def test_a_server_tells_what_it_is(endpoint: str) -> None:
+    info = describe_server(endpoint)
+    assert (info.embedded, info.proxies, info.targets, info.local) == (True, 1, 3, True)
