@@ -59,7 +59,9 @@ def raw_status(endpoint: str, verb: str, target: str) -> int:
 
 
 def read(bucket: Bucket, name: str, **how: Any) -> bytes:
-    return bytes(bucket.object(name).get_reader(**how).read_all())
+    data = bucket.object(name).get_reader(**how).read_all()
+    assert isinstance(data, bytes)
+    return data
 
 
 @pytest.mark.parametrize("name", ODD_NAMES, ids=range(len(ODD_NAMES)))

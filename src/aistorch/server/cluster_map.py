@@ -13,8 +13,6 @@ from typing import Any
 
 from aistore.sdk.utils import get_digest, xoshiro256_hash
 
-from aistorch.server.http_errors import HTTPError
-
 MAINTENANCE = 4
 _INFORMATION_CENTER = 2  # the flag of the only proxy of a cluster
 
@@ -68,18 +66,19 @@ class ClusterMap:
         return len(self.targets) == 1
 
     def active(self) -> list[Node]:
-        """The targets that hold objects, all but those in maintenance.
-
-        Raises:
-            HTTPError: 503 if there is none.
-        """
-        active = [node for node in self.targets.values() if not node.flags & MAINTENANCE]
-        if not active:
-            raise HTTPError(503, "no target is available: all are in maintenance", "ErrNoNodes")
-        return active
+        """The targets that hold objects, at least one: all but those in maintenance."""
+        return [node for node in self.targets.values() if not node.flags & MAINTENANCE]
 
     def set_maintenance(self, target_id: str, on: bool) -> None:
-        """Moves the objects of a target to the others, or back; the map's version grows."""
+        """Moves the objects of a target to the others, or back; the map's version grows.
+
+        Raises:
+            ValueError: If there is no such target, or no other.
+        """
+        if target_id not in self.targets:
+            raise ValueError(f"no target {target_id!r}; there are {', '.join(self.targets)}")
+        if on and not any(node.id != target_id for node in self.active()):
+            raise ValueError(f"{target_id!r} is the only target left; its objects have nowhere to go")
         node = self.targets[target_id]
         node.flags = node.flags | MAINTENANCE if on else node.flags & ~MAINTENANCE
         self.version += 1

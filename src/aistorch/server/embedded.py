@@ -107,7 +107,10 @@ class EmbeddedAIStore:
         return Faults(self._command, str(self._fact("proxy")))
 
     def client(self) -> Client:
-        """A new client of the official SDK, with the token if one is wanted."""
+        """A new client of the official SDK, with the token if one is wanted; over HTTPS it trusts any certificate.
+
+        `REQUESTS_CA_BUNDLE` or `CURL_CA_BUNDLE` in the environment take precedence over that, in the SDK.
+        """
         return Client(self.endpoint, token=self._token, skip_verify=self._options["cert"] is not None)
 
     def start(self) -> EmbeddedAIStore:

@@ -91,11 +91,19 @@ class RunningServer:
         self.app.store.close()
 
     async def start_node(self, node_id: str) -> None:
-        """Opens the port of one node again."""
+        """Opens the port of one node again.
+
+        Raises:
+            ValueError: If there is no such node.
+        """
         await self._listener(node_id).start()
 
     async def stop_node(self, node_id: str) -> None:
-        """Makes one node refuse connections, as if it had died."""
+        """Makes one node refuse connections, as if it had died.
+
+        Raises:
+            ValueError: If there is no such node.
+        """
         await self._listener(node_id).stop()
 
     async def end_faults(self) -> None:
@@ -109,6 +117,8 @@ class RunningServer:
     def _listener(self, node_id: str) -> Listener:
         if self.app.cluster.single and node_id in self.app.cluster.targets:
             node_id = self.app.cluster.proxy.id
+        if node_id not in self._listeners:
+            raise ValueError(f"no node {node_id!r}; there are {', '.join(self._listeners)}")
         return self._listeners[node_id]
 
     def _url(self, node: Node) -> str:

@@ -6,7 +6,6 @@ import pytest
 from aistore.sdk.types import Smap
 
 from aistorch.server.cluster_map import ClusterMap, Node
-from aistorch.server.http_errors import HTTPError
 
 NAMES = [f"ais/@#/bk/o{i}" for i in range(300)]
 
@@ -46,12 +45,14 @@ def test_maintenance_moves_only_the_objects_of_that_target() -> None:
     assert {name: cluster.owner(name).id for name in NAMES} == before
 
 
-def test_without_any_target_nothing_is_available() -> None:
-    cluster = ClusterMap("c", 1)
+def test_the_last_target_keeps_its_objects() -> None:
+    cluster = ClusterMap("c", 2)
     cluster.set_maintenance("embt1", True)
-    with pytest.raises(HTTPError) as caught:
-        cluster.owner("ais/@#/bk/o")
-    assert caught.value.status == 503
+    with pytest.raises(ValueError, match="'embt2' is the only target left"):
+        cluster.set_maintenance("embt2", True)
+    with pytest.raises(ValueError, match="no target 'embt9'"):
+        cluster.set_maintenance("embt9", True)
+    assert {cluster.owner(name).id for name in NAMES} == {"embt2"}
 
 
 def test_urls_name_ipv6_addresses_in_brackets() -> None:
