@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
 ODD_NAMES = ["a b", "100%", "100%25", "a+b", "a#b", "a?b=c&d", "é/ü.jpg", "日本/語.png", "🙂", 'q"uote', "~t", "[1]"]
 LONG_NAME = "x" * 300  # over 255 bytes: a real cluster loses some where pages end, all where there is a prefix
-    "x" * 300
-)  # a real cluster loses some of more than 255 bytes where pages end, and all where there is a prefix
 
 
 def put(bucket: Bucket, names: list[str]) -> None:
