@@ -18,6 +18,9 @@ from aistorch.index.listing import list_pages, warn_of_empty
 from aistorch.index.object_index import ObjectIndex
 from aistorch.sources.resolve import PrefixMap, Selection, SourceList, Sources, resolve_sources
 
+# By replacing one of these a subclass chooses objects itself.
+CHOOSING_HOOKS = ("_reset_iterator", "_create_objects_iter", "_get_sample_iter_from_source", "_get_worker_iter_info")
+
 
 class AISBaseIterDataset(ABC, IterableDataset[Any]):
     """Objects of AIStore one after another; a subclass says in `__iter__` what a sample is.
@@ -65,6 +68,10 @@ class AISBaseIterDataset(ABC, IterableDataset[Any]):
 
     def __len__(self) -> int:
         """How many objects there are in all; lists them, unless that has been done."""
+        if self._chooses_objects:
+            self._reset_iterator()
+            chosen, self._obj_iterator = self._obj_iterator, None
+            return sum(1 for _ in chosen or ())
         if self._index is None:
             self._index = build_index(self._selections)
         return len(self._index)
@@ -100,6 +107,16 @@ class AISBaseIterDataset(ABC, IterableDataset[Any]):
         return islice(objects, share.worker, None, share.workers), name
 
     # What the datasets of this package are made of.
+
+    @property
+    def _chooses_objects(self) -> bool:
+        """Whether only the hooks of a subclass know which objects there are."""
+        return any(getattr(type(self), hook) is not getattr(AISBaseIterDataset, hook) for hook in CHOOSING_HOOKS)
+
+    def _chosen_objects(self) -> Iterator[Object]:
+        """This worker's objects, where a subclass chooses them."""
+        self._reset_iterator()
+        return self._get_worker_iter_info()[0]
 
     def _worker_pages(self) -> Iterator[ObjectIndex]:
         """This worker's objects, in pages as the listing brings them."""

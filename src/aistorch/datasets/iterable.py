@@ -12,6 +12,7 @@ from aistorch.datasets.base_iter import AISBaseIterDataset
 from aistorch.datasets.etl import etl_config
 from aistorch.datasets.workers import Share
 from aistorch.fetch.engine import Sample
+from aistorch.fetch.foreign import read_objects
 from aistorch.fetch.reader import Reader
 from aistorch.progress import Progress
 from aistorch.sources.resolve import PrefixMap, SourceList
@@ -63,7 +64,7 @@ class AISIterDataset(AISBaseIterDataset):
         Raises:
             AIStorchError: An object could not be listed or read; all before it have been yielded.
         """
-        runs = self._reader.stream(self._worker_pages())
+        runs = self._runs()
         if not self._show_progress:
             for run in runs:
                 yield from run
@@ -73,6 +74,11 @@ class AISIterDataset(AISBaseIterDataset):
                 for sample in run:
                     yield sample
                     progress.update(len(sample[1]))
+
+    def _runs(self) -> Iterator[list[Sample]]:
+        if self._chooses_objects:
+            return read_objects(self._chosen_objects(), etl_config(self._etl_name))
+        return self._reader.stream(self._worker_pages())
 
     def _progress(self) -> Progress:
         share = Share.of_this_process()

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby, pairwise
-from typing import cast
 
 import numpy as np
 from aistore.sdk import AISSource, Bucket
@@ -16,6 +15,7 @@ from aistore.sdk.multiobj import ObjectGroup
 from aistorch.config import ReadConfig
 from aistorch.fetch.batch import BatchStream
 from aistorch.fetch.engine import Sample
+from aistorch.fetch.foreign import read_objects
 from aistorch.fetch.pool import engines
 from aistorch.fetch.request import Request
 from aistorch.fetch.routes import NO_ROUTE, Route, requests_for
@@ -85,7 +85,7 @@ class Reader:
         settings = self._channels[channel]
         if settings is None:
             for page in pages:
-                yield from self._read_foreign(page)
+                yield from read_objects((page.foreign[position] for position in range(len(page))), self.etl)
             return
         with engines.lend(settings, self.config) as engine:
 
@@ -109,12 +109,6 @@ class Reader:
         for page in pages:
             yield from requests_for(page, self._routes, engines.cluster(settings), position)
             position += len(page)
-
-    def _read_foreign(self, page: ObjectIndex) -> Iterator[list[Sample]]:
-        etl = self.etl or ETLConfig()
-        for position in range(len(page)):
-            obj = page.foreign[position]
-            yield [(obj.name, cast(bytes, obj.get_reader(etl=etl).read_all()))]
 
     def _channel_column(self, page: ObjectIndex) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
         return self._channel_of_source[page.sources]

@@ -1,0 +1,34 @@
+"""Objects that only their own reader can read: those of a user's own sources, and those that a subclass chose."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import cast
+
+from aistore.sdk.errors import AISError
+from aistore.sdk.etl import ETLConfig
+from aistore.sdk.obj.object import Object
+
+from aistorch.errors import ObjectNotFoundError, ReadError
+from aistorch.fetch.engine import Sample
+
+
+def read_objects(objects: Iterable[Object], etl: ETLConfig | None = None) -> Iterator[list[Sample]]:
+    """Name and content of each object, one after another, in lists of one.
+
+    Raises:
+        ReadError: The SDK could not read one. Whatever else its reader raises passes as it is.
+    """
+    for obj in objects:
+        try:
+            content = obj.get_reader(etl=etl or ETLConfig()).read_all()
+        except AISError as error:
+            raise _in_our_terms(obj, error) from error
+        yield [(obj.name, cast(bytes, content))]
+
+
+def _in_our_terms(obj: Object, error: AISError) -> ReadError:
+    # The SDK's errors cannot leave a DataLoader worker: they are pickled, and never unpickled.
+    kind = ObjectNotFoundError if error.status_code == 404 else ReadError
+    name = obj.get_semantic_url() if isinstance(obj, Object) else str(obj.name)
+    return kind(name, 1, [error.message], error.status_code)
