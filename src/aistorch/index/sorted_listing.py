@@ -10,6 +10,7 @@ seen on AIStore 5.0, and happen silently.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import groupby
 
 from aistore.sdk import Bucket
 
@@ -75,12 +76,13 @@ def _entries(bucket: Bucket, prefix: str, wanted: str, after: str = "") -> Itera
 
 def _siblings(bucket: Bucket, folder: str, wanted: str) -> Iterator[list[Entry]]:
     """The objects whose names begin as the folder's does and sort before those in it."""
-    for entry in _beside(bucket, folder, PROPERTIES):
-        name = entry["n"]
-        if not name.endswith("/"):
-            yield [entry]
-        elif name != f"{folder}/" and _may_hold(name, wanted):
-            yield from _entries(bucket, name, wanted)
+    for is_object, entries in groupby(_beside(bucket, folder, PROPERTIES), lambda entry: not entry["n"].endswith("/")):
+        if is_object:
+            yield list(entries)
+            continue
+        for name in (entry["n"] for entry in entries):
+            if name != f"{folder}/" and _may_hold(name, wanted):
+                yield from _entries(bucket, name, wanted)
 
 
 def _beside(bucket: Bucket, folder: str, properties: str) -> list[Entry]:
@@ -90,9 +92,9 @@ def _beside(bucket: Bucket, folder: str, properties: str) -> list[Entry]:
     while True:
         page = ask(bucket, parent, token=token, properties=properties, flags=NOT_RECURSIVE, size=size)
         # Folders are walked before what sorts before their "/", and so take the place of as many names at the end.
-        entries = page.entries[:-MARGIN] if page.token else page.entries
+        entries = (page.token and page.entries[:-MARGIN]) or page.entries
         found += [entry for entry in entries if entry["n"] <= f"{folder}/"]
-        if not page.token or entries[-1]["n"] >= f"{folder}/":
+        if not page.token or not entries or entries[-1]["n"] >= f"{folder}/":
             return found
         token, size = entries[-1]["n"], MANY
 

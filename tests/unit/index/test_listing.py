@@ -60,6 +60,12 @@ def test_pages_without_entries_are_passed_over() -> None:
     assert [value["uuid"] for value in server.values] == ["", "uuid-1", "uuid-1", "uuid-1"]
 
 
+def test_names_that_a_server_repeats_come_once() -> None:
+    pages = {"": page([{"n": "a"}, {"n": "b"}], "b"), "b": page([{"n": "a"}, {"n": "b"}, {"n": "c"}])}
+    with ScriptedServer(lambda value: pages[value["continuation_token"]]) as server:
+        assert build_index([Selection(server.bucket())]).names() == ["a", "b", "c"]
+
+
 def test_a_star_at_the_end_of_a_prefix_is_a_letter_like_any_other() -> None:
     with ScriptedServer(lambda value: page([{"n": "a*b"}, {"n": "ab"}])) as server:
         assert build_index([Selection(server.bucket("gcp"), "a*")]).names() == ["a*b"]

@@ -16,7 +16,7 @@ from aistorch.index.sorted_listing import is_folder, sorted_entries
 from tests.unit.index.walking_cluster import WalkingCluster
 
 # Few parts, among them many that begin each other and go on with what sorts before "/": names collide all the time.
-parts = st.sampled_from(["a", "a-", "a--", "a-b", "a.", "a.b", "b", "-"])
+parts = st.sampled_from(["a", "a-", "a--", "a-b", "a.", "a.b", "a*", "b", "-"])
 names = st.lists(parts, min_size=1, max_size=3).map("/".join)
 prefixes = st.sampled_from(["", "", "", "a", "a/", "a-", "a/a", "a-/a.", "b", "a*", "c", "/"])
 
@@ -65,11 +65,18 @@ def test_names_beside_a_large_folder() -> None:
         assert listed(cluster, "train-") == sorted(name for name in stored if name.startswith("train-"))
 
 
+def test_a_star_in_a_prefix_is_no_wildcard() -> None:
+    stored = [f"a*{number}" for number in range(8)] + ["a/b", "a/c", "ab"]
+    assert listed(WalkingCluster([stored], page_size=100), "a*") == stored[:8]
+
+
 def test_more_names_beside_a_folder_than_are_asked_for_at_once() -> None:
     # The folder a-/ is walked before the names that begin with a--, and takes the place of one on their page.
     stored = sorted([*(f"a--{number:02}" for number in range(40)), "a-/x", *(f"a/{number}" for number in range(10))])
     with patch.multiple(sorted_listing, FEW=20, MANY=20):
-        assert listed(WalkingCluster([stored], page_size=5)) == stored
+        pages = list(sorted_entries(WalkingCluster([stored], page_size=5).bucket(), ""))
+    assert [entry["n"] for entries in pages for entry in entries] == stored
+    assert len(pages) < 10  # not one for each of those names
 
 
 @pytest.mark.parametrize("emptied", [[], ["a"]])
