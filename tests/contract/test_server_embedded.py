@@ -22,6 +22,7 @@ from aistore.sdk import Client
 
 from aistorch.errors import InvalidArgumentError, MissingExtraError
 from aistorch.server import EmbeddedAIStore, ServerStartError
+from tests.support.private_network import is_private
 
 pytest_plugins = ["aistorch.server.pytest_plugin"]
 
@@ -67,6 +68,17 @@ def test_only_this_machine_reaches_it() -> None:
             # Another address of this machine; who bound to all of them would answer there, too.
             with pytest.raises(OSError, match=r"refused|assign|timed out"):
                 socket.create_connection(("127.0.0.2", port), 5)
+
+
+@pytest.mark.skipif(not is_private(), reason="listens on all interfaces, which is for private networks (`make test`)")
+def test_bound_to_all_addresses_it_names_the_one_that_was_used() -> None:
+    with EmbeddedAIStore(host="0.0.0.0", targets=2) as ais:
+        port = ais.endpoint.rpartition(":")[2]
+        client = Client(f"http://127.0.0.1:{port}")
+        client.bucket("b").create().object("o").get_writer().put_content(b"data")
+        urls = [node.public_net.direct_url for node in client.cluster().get_info().tmap.values()]
+        assert all(url.startswith("http://127.0.0.1:") for url in urls)
+        assert client.bucket("b").object("o").get_reader(direct=True).read_all() == b"data"
 
 
 def test_data_outlives_the_server(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import io
+import socket
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -207,6 +208,27 @@ def test_custom_properties(ais: Server, bucket: Bucket) -> None:
     writer.set_custom_props({"c": "4"}, replace_existing=True)
     assert bucket.object("o").props.custom_metadata == {"c": "4"}
     assert requests.get(url(ais, bucket, "o")).headers["Ais-Custom-Md"] == "c=4"
+    assert read(bucket, "o") == b"data"
+
+
+def test_custom_properties_cannot_forge_headers(ais: Server, bucket: Bucket) -> None:
+    if not ais.embedded:
+        pytest.skip("AIStore stores them, and then answers with what Go makes of such a header")
+    put(bucket, "o", b"data")
+    with pytest.raises(AISError, match="line breaks"):
+        bucket.object("o").get_writer().set_custom_props({"a": "1\r\nX-Forged: 1"})
+    assert bucket.object("o").props.custom_metadata == {}
+
+
+def test_a_client_that_waits_for_permission_gets_it(ais: Server, bucket: Bucket) -> None:
+    location = requests.put(url(ais, bucket, "o"), allow_redirects=False).headers.get("Location", url(ais, bucket, "o"))
+    to = urlsplit(location)
+    head = f"PUT {to.path}?{to.query} HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n"
+    with socket.create_connection((to.hostname or "", to.port or 0), 10) as connection:
+        connection.sendall(head.encode())
+        assert connection.recv(1000).startswith(b"HTTP/1.1 100 ")
+        connection.sendall(b"data")
+        assert connection.recv(1000).startswith(b"HTTP/1.1 200 ")
     assert read(bucket, "o") == b"data"
 
 

@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING
 
 from aistorch.server.http_errors import BadRequest, HTTPError
+from aistorch.server.names import decode_path
 
 if TYPE_CHECKING:
     from aistorch.server.request import Request
@@ -58,7 +59,7 @@ def check_direct(req: Request) -> None:
 def make_marker(req: Request, path: str) -> str:
     """The parameters that a redirect adds: who sent the client, when, and with a token a signature of both."""
     sent = f"pid={req.app.cluster.proxy.id}&utm={_base36(time.time_ns())}"
-    return f"{sent}&u={_signature(req.app.token, path, sent)}" if req.app.token is not None else sent
+    return sent if req.app.token is None else f"{sent}&u={_signature(req.app.token, path, sent)}"
 
 
 def _check_signature(req: Request, token: str) -> None:
@@ -69,7 +70,9 @@ def _check_signature(req: Request, token: str) -> None:
 
 
 def _signature(token: str, path: str, sent: str) -> str:
-    return _base36(int.from_bytes(hmac.digest(token.encode(), f"{path}?{sent}".encode(), hashlib.sha256)[:8], "big"))
+    # Of the decoded path: clients may spell it in another way when they follow the redirect.
+    signed = hmac.digest(token.encode(), f"{decode_path(path)}?{sent}".encode(), hashlib.sha256)
+    return _base36(int.from_bytes(signed[:8], "big"))
 
 
 def _base36(number: int) -> str:

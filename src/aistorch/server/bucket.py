@@ -71,6 +71,10 @@ class Bucket:
             raise ObjectMissing(self.key, name)
         return meta
 
+    def find(self, name: str) -> ObjectMeta | None:
+        """What is known of the object; None if there is none of that name."""
+        return self._catalog.get(name)
+
     def open(self, name: str) -> tuple[ObjectMeta, IO[bytes]]:
         """The object's metadata and its file, at offset 0. The data is the first `meta.size` bytes, more follow.
 
@@ -125,17 +129,24 @@ class Bucket:
             self.uncached.discard(name)
 
     def set_custom(self, name: str, custom: Mapping[str, str]) -> ObjectMeta:
-        """Gives an object other custom properties. The file is copied: a trailer cannot be replaced in one step."""
-        with self._lock:
+        """Gives an object other custom properties. The file is copied: a trailer cannot be replaced in one step.
+
+        Raises:
+            ObjectMissing: If there is none of that name.
+        """
+        while True:
             meta, file = self.open(name)
             changed = replace(meta, custom=dict(custom))
             aside = self._store.temporary_path()
             with file, aside.open("xb") as copy:
                 shutil.copyfileobj(io.BufferedReader(DataWindow(file, meta.size)), copy, 1 << 20)
                 copy.write(encode_trailer(changed))
-            os.replace(aside, self._file(name))
-            self._catalog[name] = changed
-            return changed
+            with self._lock:
+                if self._catalog.get(name) is meta:
+                    os.replace(aside, self._file(name))
+                    self._catalog[name] = changed
+                    return changed
+            aside.unlink()  # the object was replaced or deleted in the meantime
 
     def names(self, prefix: str = "", after: str = "") -> Iterator[str]:
         """Names with the prefix, in byte order of their UTF-8, behind `after`; as they are at the time of the call."""

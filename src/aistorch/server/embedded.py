@@ -22,7 +22,7 @@ from aistorch.errors import AIStorchError, InvalidArgumentError, MissingExtraErr
 from aistorch.server.faults import Faults
 
 _NEEDED = ("aiohttp", "msgspec")
-_START_SECONDS = 60.0
+_START_SECONDS = 300.0  # a folder with millions of objects takes a while to scan
 _STOP_SECONDS = 10.0
 _TOKEN_VARIABLE = "AISTORCH_SERVER_TOKEN"  # noqa: S105  # the variable's name
 

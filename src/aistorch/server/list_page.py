@@ -136,9 +136,8 @@ class _Listing:
         return [Entry(_joined(entry.n, name), s=size, f=flags) for name, size in members]
 
     def _entry(self, name: str) -> Entry | None:
-        try:
-            meta = self.bucket.get(name)
-        except ObjectMissing:
+        meta = self.bucket.find(name)
+        if meta is None:
             return None  # deleted while the page is made
         cached = name not in self.bucket.uncached
         flags = self.wanted.flags

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import unquote_to_bytes
 
 from aistorch.server.http_errors import BadRequest, InvalidName
 
@@ -163,9 +163,18 @@ def check_object_name(name: str) -> str:
         raise InvalidName("object name", name, "'.' and '..' are not allowed as a part of it")
     if "\0" in name:
         raise InvalidName("object name", name, "it may not hold a NUL")
-    if len(name) * 4 > MAX_OBJECT_NAME and len(name.encode()) > MAX_OBJECT_NAME:
+    if _encoded_size(name) > MAX_OBJECT_NAME:
         raise InvalidName("object name", name, f"more than {MAX_OBJECT_NAME} bytes")
     return name
+
+
+def _encoded_size(name: str) -> int:
+    if name.isascii():
+        return len(name)
+    try:
+        return len(name.encode())
+    except UnicodeEncodeError:
+        raise InvalidName("object name", name, "it is not Unicode") from None
 
 
 def decode_path(raw: str) -> str:
@@ -177,6 +186,6 @@ def decode_path(raw: str) -> str:
     if "%" not in raw and raw.isascii():
         return raw
     try:
-        return unquote(raw, errors="strict")
+        return unquote_to_bytes(raw.encode(errors="surrogateescape")).decode()
     except UnicodeDecodeError:
         raise BadRequest(f"invalid URL path {raw!r}: it is not percent-encoded UTF-8") from None

@@ -64,6 +64,8 @@ async def set_custom(req: Request) -> web.StreamResponse:
     if not isinstance(message.value, dict):
         raise BadRequest("custom properties are an object of names and values")
     custom = {str(key): str(value) for key, value in message.value.items()}
+    if not all(text.isprintable() for pair in custom.items() for text in pair):
+        raise BadRequest("custom properties travel in headers; they may not have line breaks or control characters")
     old = {} if req.flag("set-new-custom") else bucket.get(req.object_name).custom
     await asyncio.to_thread(bucket.set_custom, req.object_name, {**old, **custom})
     return web.Response()
@@ -83,6 +85,8 @@ async def body_chunks(req: Request) -> AsyncIterator[bytes]:
         ConnectionError: If it ends before its announced length.
     """
     size, announced = 0, req.http.content_length
+    if req.http.headers.get("Expect", "").lower() == "100-continue" and req.http.transport is not None:
+        req.http.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
     async for chunk in req.http.content.iter_any():
         size += len(chunk)
         yield chunk

@@ -32,6 +32,7 @@ class ObjectWriter:
         self._file = aside.open("xb", buffering=_BUFFER)
         self._pending: list[bytes] = []
         self._pending_size = 0
+        self._committed = False
 
     @property
     def checksum(self) -> str:
@@ -61,12 +62,15 @@ class ObjectWriter:
         """
         checksum = self.checksum
         meta = ObjectMeta(self.name, self.size, checksum, time.time_ns(), 1, self._custom)
-        return self._publish(meta, self._file, self._aside)
+        meta = self._publish(meta, self._file, self._aside)
+        self._committed = True
+        return meta
 
     def abort(self) -> None:
         """Drops what was written; nothing happens after a commit."""
-        self._file.close()
-        self._aside.unlink(missing_ok=True)
+        if not self._committed:
+            self._file.close()
+            self._aside.unlink(missing_ok=True)
 
     def __enter__(self) -> ObjectWriter:
         return self

@@ -48,10 +48,10 @@ async def info(req: Request) -> web.StreamResponse:
 
 def summary(store: Store, bucket: Bucket, prefix: str) -> dict[str, Any]:
     """Counts and sizes of the objects with a prefix, as AIStore writes them."""
-    names = list(bucket.names(prefix))
-    sizes = [bucket.get(name).size for name in names]
-    present = sum(1 for name in names if name not in bucket.uncached)
-    remote = 0 if bucket.key.provider == "ais" else len(names)
+    found = [meta for name in bucket.names(prefix) if (meta := bucket.find(name)) is not None]
+    sizes = [meta.size for meta in found]
+    present = sum(1 for meta in found if meta.name not in bucket.uncached)
+    remote = 0 if bucket.key.provider == "ais" else len(found)
     disk = shutil.disk_usage(store.root)
     return {
         **bucket.key.to_json(),

@@ -59,6 +59,11 @@ def test_repeated_slashes_are_one_as_in_aistore() -> None:
     assert check_object_name("a//b///c") == "a/b/c"
 
 
+def test_lone_surrogates_are_no_names() -> None:
+    with pytest.raises(InvalidName, match="not Unicode"):
+        check_object_name("a\ud800")
+
+
 def test_an_error_shows_only_the_beginning_of_a_long_name() -> None:
     with pytest.raises(InvalidName) as caught:
         check_object_name("x" * 10_000)
@@ -115,5 +120,6 @@ def test_unames_place_objects_where_aistore_does() -> None:
 def test_paths_are_decoded_once_and_only_as_utf_8() -> None:
     assert decode_path("a%2Fb%20%25%2B+") == "a/b %++"
     assert decode_path("ü") == "ü"
+    assert decode_path("\udcc3\udcbc%C3%BC") == "üü"  # raw bytes, as aiohttp hands them on
     with pytest.raises(BadRequest, match="not percent-encoded UTF-8"):
         decode_path("%FF")

@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import threading
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import xxhash
@@ -169,6 +171,20 @@ def test_everything_is_there_after_a_restart(bucket: Bucket, store: Store) -> No
     assert (again.get("o"), again.created, again.versioned) == (meta, created, True)
     assert meta.custom == {"x": "y"}
     assert read(again, "o") == b"one"
+
+
+def test_custom_properties_go_to_the_object_that_is_there(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(bucket, "o", b"old")
+    copy = shutil.copyfileobj
+
+    def replaced_meanwhile(*args: Any) -> None:
+        monkeypatch.setattr(shutil, "copyfileobj", copy)
+        put(bucket, "o", b"new")
+        copy(*args)
+
+    monkeypatch.setattr(shutil, "copyfileobj", replaced_meanwhile)
+    bucket.set_custom("o", {"k": "v"})
+    assert (read(bucket, "o"), bucket.get("o").custom, bucket.get("o").version) == (b"new", {"k": "v"}, 2)
 
 
 @pytest.mark.parametrize("damage", ["cut", "extended", "trailer", "data", "empty", "moved"])
