@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from aistorch.cli.app import app
+from aistorch.cli.main import run
 from tests.support.cluster import Cluster, why_no_cluster
 
 _RESULTS = Path(__file__).parent / "results"
@@ -24,7 +24,9 @@ _PARTIAL = ("--quick", "--only", "--clean", "--help")
 def main(arguments: list[str]) -> None:
     with _cluster() as endpoint:
         chosen = ["--endpoint", endpoint] if endpoint else []
-        app(["bench", *chosen, *_files("cluster" if endpoint else "embedded", arguments), *arguments])
+        files = _files("cluster" if endpoint else "embedded", arguments)
+        sys.argv = ["aistorch", "bench", *chosen, *files, *arguments]
+        run()
 
 
 @contextmanager

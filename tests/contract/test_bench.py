@@ -17,9 +17,11 @@ from aistorch.bench.errors import BenchmarkError
 from aistorch.bench.rounds import Rounds
 from aistorch.bench.servers import describe_server
 from aistorch.bench.task import Figures, Task
+from aistorch.bench.upload import upload
 from aistorch.bench.workload import BucketSpec, Workload, load_workloads
 from aistorch.server import EmbeddedAIStore
 from tests.cli.command import run
+from tests.contract.conftest import Server
 
 TINY = BucketSpec("tiny", 100, 20)
 
@@ -81,6 +83,21 @@ def test_a_bucket_is_completed_and_not_written_again(endpoint: str, monkeypatch:
     assert bucket.object(object_name(3)).get_reader().read_all() == object_content(3, 64)
     assert bucket.object(object_name(4)).get_reader().read_all().startswith(b"kept")
     assert checked == 2 * [Task("aistorch", "verify", endpoint, spec)]
+
+
+@pytest.mark.parametrize("size", [0, 5, 100_000, 3_000_000])
+def test_objects_of_every_size_are_written(size: int, ais: Server, request: pytest.FixtureRequest) -> None:
+    spec = BucketSpec("sizes", size, 3)
+    bucket = ais.client().bucket(spec.name).create(exist_ok=True)
+    request.addfinalizer(lambda: bucket.delete(missing_ok=True))
+    upload(ais.endpoint, spec, range(3), lambda: None)
+    found = {each.name: each.get_reader().read_all() for each in bucket.list_all_objects_iter()}
+    assert found == {object_name(number): object_content(number, size) for number in range(3)}
+
+
+def test_a_bucket_that_is_gone_cannot_be_written_to(endpoint: str) -> None:
+    with pytest.raises(BenchmarkError, match="aistorch-bench-1x5/.* was answered with status 404"):
+        upload(endpoint, BucketSpec("gone", 5, 1), range(1), lambda: None)
 
 
 def test_a_bucket_that_holds_something_else_is_refused(endpoint: str, prepared: BucketSpec) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,7 @@ _LABELS = {
     "wrk": "wrk: GETs alone, no listing",
 }
 _HEIGHT = 0.26
-_LEFT = 10  # where bars begin: a logarithmic scale has no 0
+_ROOM = 4  # for the text to the right of the longest bar, as a factor
 
 
 def draw(results: Results, path: Path) -> None:
@@ -71,10 +72,14 @@ def _bars(axes: Axes, results: Results, contender: str, metric: str) -> None:
 
 
 def _style(axes: Axes, label: str) -> None:
+    from matplotlib.patches import Rectangle
+
     axes.set_xscale("log")
-    axes.set_xlim(left=_LEFT)
+    values = [patch.get_width() for patch in axes.patches if isinstance(patch, Rectangle)]
+    if values:
+        # A logarithmic scale has no 0 for bars to begin at; a power of ten below all of them is as good.
+        axes.set_xlim(10 ** math.floor(math.log10(min(values)) - 0.1), max(values) * _ROOM)
     axes.set_xlabel(label)
-    axes.margins(x=0.25)
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="x", alpha=0.3)
     axes.set_axisbelow(True)
