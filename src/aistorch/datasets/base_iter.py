@@ -14,7 +14,7 @@ from torch.utils.data import IterableDataset
 from aistorch.datasets.objects import ObjectSequence
 from aistorch.datasets.workers import Share
 from aistorch.index.build import build_index
-from aistorch.index.listing import list_pages, warn_of_empty
+from aistorch.index.listing import PAGE_SIZE, list_pages, warn_of_empty
 from aistorch.index.object_index import ObjectIndex
 from aistorch.sources.resolve import PrefixMap, Selection, SourceList, Sources, resolve_sources
 
@@ -128,7 +128,8 @@ class AISBaseIterDataset(ABC, IterableDataset[Any]):
     def _pages(self) -> Iterator[ObjectIndex]:
         """All objects, from the index where there is one; a listing that comes to its end is kept as index."""
         if self._index is not None:
-            yield self._index
+            # In pages as well: requests are made for a page at a time, and need ten times the memory of the index.
+            yield from (self._index[start : start + PAGE_SIZE] for start in range(0, len(self._index), PAGE_SIZE))
             return
         pages = []
         for page in self._list(lambda _: True):
