@@ -46,17 +46,17 @@ class AISIterDataset(AISBaseIterDataset):
         urls_list: str | Sequence[str] | None = None,
         config: ReadConfig | None = None,
     ) -> None:
+        self._etl = etl_config(etl_name)  # refused before anything is listed
         super().__init__(
             ais_source_list, prefix_map, partition_sources_by_worker, client_url=client_url, urls_list=urls_list
         )
-        self._etl_name = etl_name
         self._show_progress = show_progress
         self._config = config or ReadConfig()
 
     @cached_property
     def _reader(self) -> Reader:
         sources = [selection.source for selection in self._selections]
-        return Reader(sources, self._config, etl_config(self._etl_name))
+        return Reader(sources, self._config, self._etl)
 
     def __iter__(self) -> Iterator[Sample]:
         """The samples of this worker.
@@ -77,7 +77,7 @@ class AISIterDataset(AISBaseIterDataset):
 
     def _runs(self) -> Iterator[list[Sample]]:
         if self._chooses_objects:
-            return read_objects(self._chosen_objects(), etl_config(self._etl_name))
+            return read_objects(self._chosen_objects(), self._etl)
         return self._reader.stream(self._worker_pages())
 
     def _progress(self) -> Progress:

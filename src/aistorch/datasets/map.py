@@ -44,16 +44,16 @@ class AISMapDataset(AISBaseMapDataset):
         show_progress: bool = False,
         config: ReadConfig | None = None,
     ) -> None:
+        self._etl = etl_config(etl_name)  # refused before anything is listed
         super().__init__(
             ais_source_list, prefix_map, client_url=client_url, urls_list=urls_list, show_progress=show_progress
         )
-        self._etl_name = etl_name
         self._config = config or ReadConfig()
 
     @cached_property
     def _reader(self) -> Reader:
         sources = [selection.source for selection in self._selections]
-        return Reader(sources, self._config, etl_config(self._etl_name))
+        return Reader(sources, self._config, self._etl)
 
     def __getitem__(self, index: int) -> Sample:
         """The object's name and content; a negative index counts from the end.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from aistorch.config import RetryPolicy
 from aistorch.errors import (
@@ -60,6 +60,12 @@ class Trouble:
     arrived: int = 0
     kind: type[ReadError] = ReadError
 
+    @property
+    def etl(self) -> str:
+        """The ETL that the object goes through; empty without one."""
+        query = parse_qs(self.line.partition(b"?")[2].decode())
+        return query.get("etl_name", [""])[0]
+
 
 @dataclass(frozen=True, slots=True)
 class Retry:
@@ -112,10 +118,10 @@ class Recovery:
             return self._ask_proxy(request, trouble, delay=0.0)
         if head.status == 404:
             return self._missing(request, trouble, message)
-        if 400 <= head.status < 500 and head.status not in (408, 409, 425, 429):
-            return GiveUp(self._error(request, trouble))
-        if b"etl_name=" in trouble.line:
+        if trouble.etl:
             trouble.kind = TransformError
+        if head.status == 501 or (400 <= head.status < 500 and head.status not in (408, 409, 425, 429)):
+            return GiveUp(self._error(request, trouble))
         return self._again(request, trouble)
 
     def doubts(self, request: Request, length: int) -> bool:
@@ -125,7 +131,7 @@ class Recovery:
         """
         trouble = self._trouble(request)
         known, trouble.odd_length = trouble.odd_length, length
-        return known != length and b"etl_name=" not in trouble.line
+        return known != length and not trouble.etl
 
     def after_damage(self, request: Request, asked: Address, cause: str) -> Step:
         """The next step after a body that does not match its checksum."""
@@ -216,6 +222,9 @@ class Recovery:
         if "bucket " in message and "does not exist" in message and request.url not in message:
             bucket = request.bucket.rstrip("/")
             return GiveUp(BucketNotFoundError(f"bucket {bucket} does not exist (any more): {message}", 404))
+        if trouble.etl and request.url not in message:
+            trouble.kind = TransformError
+            return GiveUp(self._error(request, trouble))
         self._cluster.refresh()
         if self._cluster.version != trouble.map_version:
             # A node came or went: what is missing now may be back after the rebalance.
@@ -223,15 +232,17 @@ class Recovery:
         return GiveUp(self._error(request, trouble))
 
     def _error(self, request: Request, trouble: Trouble) -> ReadError:
+        return trouble.kind(request.url, trouble.attempts, trouble.causes, trouble.status, self._hint(trouble))
+
+    def _hint(self, trouble: Trouble) -> str:
+        if trouble.kind is TransformError:
+            return f"See whether the ETL {trouble.etl!r} runs, and what its log says"
+        if trouble.kind is not ObjectNotFoundError:
+            return ""
         lost = trouble.targets - self._cluster.target_count
-        hint = ""
-        if trouble.kind is ObjectNotFoundError:
-            hint = (
-                f"The cluster has lost {lost} of its {trouble.targets} targets: wait until it is whole again"
-                if lost > 0
-                else "It was listed or named, so it has been deleted since; make the dataset anew"
-            )
-        return trouble.kind(request.url, trouble.attempts, trouble.causes, trouble.status, hint)
+        if lost > 0:
+            return f"The cluster has lost {lost} of its {trouble.targets} targets: wait until it is whole again"
+        return "It was listed or named, so it has been deleted since; make the dataset anew"
 
 
 def _message(body: bytes) -> str:

@@ -314,7 +314,7 @@ def test_what_does_not_pass_is_given_up_with_all_causes(status: int) -> None:
     assert raised.value.status_code == status
 
 
-@pytest.mark.parametrize("status", [400, 405, 410, 416])
+@pytest.mark.parametrize("status", [400, 405, 410, 416, 501])
 def test_what_cannot_pass_is_not_tried_again(status: int) -> None:
     with (
         ScriptedNode(answering(times(99, lambda _: refusal(status, "never")))) as node,
@@ -360,13 +360,37 @@ def test_a_bucket_that_has_gone_is_not_an_object_that_has() -> None:
     assert len(node.objects()) == 1
 
 
-def test_a_failing_etl_is_told_apart() -> None:
+@pytest.mark.parametrize(
+    ("status", "message", "attempts"),
+    [
+        (500, "division by zero", 4),
+        (501, "cannot use ETL", 1),
+        (404, "resize-2 does not exist - try starting new ETL", 1),
+        (422, "no image", 1),
+    ],
+)
+def test_a_failing_etl_is_told_apart(status: int, message: str, attempts: int) -> None:
+    line = b"GET /v1/objects/bck/o?provider=ais&etl_name=resize-2 HTTP/1.1"
     with (
-        ScriptedNode(answering(times(99, lambda _: refusal(500, "etl job: division by zero")))) as node,
+        ScriptedNode(answering(times(99, lambda _: refusal(status, message)))) as node,
         engine_for(node) as engine,
-        pytest.raises(TransformError, match="division by zero"),
+        pytest.raises(TransformError, match=message) as raised,
     ):
-        engine.read([Request(0, b"GET /v1/objects/bck/o?etl_name=e HTTP/1.1", -1, None, "o", "ais://bck/")])
+        engine.read([Request(0, line, -1, None, "o", "ais://bck/")])
+    assert raised.value.attempts == attempts
+    assert "See whether the ETL 'resize-2' runs" in str(raised.value)
+
+
+def test_an_object_or_bucket_missing_behind_an_etl_is_no_failure_of_the_etl() -> None:
+    request = Request(0, b"GET /v1/objects/bck/o?etl_name=resize-2 HTTP/1.1", -1, None, "o", "ais://bck/")
+    for message, kind in (
+        ("ais://bck/o does not exist", ObjectNotFoundError),
+        ('bucket "ais://bck" does not exist', BucketNotFoundError),
+    ):
+        answer = times(99, lambda _, message=message: refusal(404, message))  # type: ignore[misc]
+        with ScriptedNode(answering(answer)) as node, engine_for(node) as engine, pytest.raises(kind):
+            engine.read([request])
+        request.trouble = None
 
 
 # redirects
