@@ -96,7 +96,7 @@ def test_objects_of_every_size_are_written(size: int, ais: Server, request: pyte
 
 
 def test_a_bucket_that_is_gone_cannot_be_written_to(endpoint: str) -> None:
-    with pytest.raises(BenchmarkError, match="aistorch-bench-1x5/.* was answered with status 404"):
+    with pytest.raises(BenchmarkError, match=r"aistorch-bench-1x5/.* was answered with status 404"):
         upload(endpoint, BucketSpec("gone", 5, 1), range(1), lambda: None)
 
 

@@ -144,8 +144,9 @@ def number(value: float) -> str:
 
 
 def times(value: float) -> str:
-    """A ratio, with the digits that matter near 1."""
-    return f"{value:.1f}x" if value >= 10 else f"{value:.2f}x"
+    """A ratio, with the digits that matter near 1, where most goals are."""
+    digits = 3 if value < 2 else 2 if value < 10 else 1
+    return f"{value:.{digits}f}x"
 
 
 def _median(found: Spread | None) -> str:
