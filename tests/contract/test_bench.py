@@ -23,7 +23,7 @@ from aistorch.server import EmbeddedAIStore
 from tests.cli.command import run
 from tests.contract.conftest import Server
 
-TINY = BucketSpec("tiny", 100, 20)
+TINY = BucketSpec(100, 20)
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +72,7 @@ def test_an_unknown_workload_is_refused_in_a_line(endpoint: str) -> None:
 def test_a_bucket_is_completed_and_not_written_again(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> None:
     checked: list[Task] = []
     monkeypatch.setattr("aistorch.bench.buckets.run_task", checked.append)
-    spec = BucketSpec("again", 64, 12)
+    spec = BucketSpec(64, 12)
     prepare(endpoint, spec, lambda: None)
     bucket = Client(endpoint).bucket(spec.name)
     bucket.object(object_name(3)).delete()
@@ -87,7 +87,7 @@ def test_a_bucket_is_completed_and_not_written_again(endpoint: str, monkeypatch:
 
 @pytest.mark.parametrize("size", [0, 5, 100_000, 3_000_000])
 def test_objects_of_every_size_are_written(size: int, ais: Server, request: pytest.FixtureRequest) -> None:
-    spec = BucketSpec("sizes", size, 3)
+    spec = BucketSpec(size, 3)
     bucket = ais.client().bucket(spec.name).create(exist_ok=True)
     request.addfinalizer(lambda: bucket.delete(missing_ok=True))
     upload(ais.endpoint, spec, range(3), lambda: None)
@@ -97,7 +97,7 @@ def test_objects_of_every_size_are_written(size: int, ais: Server, request: pyte
 
 def test_a_bucket_that_is_gone_cannot_be_written_to(endpoint: str) -> None:
     with pytest.raises(BenchmarkError, match=r"aistorch-bench-1x5/.* was answered with status 404"):
-        upload(endpoint, BucketSpec("gone", 5, 1), range(1), lambda: None)
+        upload(endpoint, BucketSpec(5, 1), range(1), lambda: None)
 
 
 def test_a_bucket_that_holds_something_else_is_refused(endpoint: str, prepared: BucketSpec) -> None:
@@ -157,7 +157,7 @@ def test_wrk_asks_a_target_for_what_is_there(endpoint: str, prepared: BucketSpec
 
 
 def test_a_bucket_that_is_not_there_is_a_failure(endpoint: str) -> None:
-    missing = replace(workload("iterate-4k", ("aistorch",)), bucket=BucketSpec("gone", 5, 5))
+    missing = replace(workload("iterate-4k", ("aistorch",)), bucket=BucketSpec(5, 5))
     (done,) = Rounds(endpoint, [missing], wrk_seconds=1).run(1, lambda *_: None)
     assert done.figures is None
     assert "aistorch-bench-5x5" in done.error

@@ -5,18 +5,12 @@ from __future__ import annotations
 import random
 from functools import lru_cache
 
-_DIGITS = 8
 _NAME = "train/{:08d}.bin"
 
 
 def object_name(number: int) -> str:
     """The name of an object by its number."""
     return _NAME.format(number)
-
-
-def object_number(name: str) -> int:
-    """The number in an object's name."""
-    return int(name.removesuffix(".bin")[-_DIGITS:])
 
 
 def object_content(number: int, size: int) -> bytes:

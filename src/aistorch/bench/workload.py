@@ -20,12 +20,10 @@ class BucketSpec:
     """A bucket to read from. Its name tells its content, so one that is there already can be used again.
 
     Attributes:
-        key: What workloads call it.
         size: Bytes of each object.
         objects: How many there are.
     """
 
-    key: str
     size: int
     objects: int
 
@@ -96,7 +94,7 @@ def load_workloads(quick: bool = False) -> list[Workload]:
 def parse(config: dict[str, Any], quick: bool = False) -> list[Workload]:
     """Workloads from what `workloads.json` holds."""
     count = "quick" if quick else "objects"
-    buckets = {key: BucketSpec(key, each["size"], each[count]) for key, each in config["buckets"].items()}
+    buckets = {key: BucketSpec(each["size"], each[count]) for key, each in config["buckets"].items()}
     return [_workload(name, dict(each), buckets) for name, each in config["workloads"].items()]
 
 

@@ -5,12 +5,14 @@ from hashlib import sha256
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aistorch.bench.content import object_content, object_name, object_number
+from aistorch.bench.content import object_content, object_name
 
 
-@given(st.integers(0, 10**8 - 1))
-def test_a_name_tells_its_number(number: int) -> None:
-    assert object_number(object_name(number)) == number
+def test_names_are_in_the_order_of_their_numbers() -> None:
+    numbers = [0, 9, 10, 99_999, 100_000]
+    names = [object_name(number) for number in numbers]
+    assert names == sorted(set(names))
+    assert names[3] == "train/00099999.bin"
 
 
 @given(st.integers(0, 10**8 - 1), st.integers(8, 5000))

@@ -12,7 +12,7 @@ from aistorch.bench.measure import measure, verify
 from aistorch.bench.task import Figures, Task
 from aistorch.bench.workload import BucketSpec
 
-BUCKET = BucketSpec("b", 100, 5)
+BUCKET = BucketSpec(100, 5)
 
 
 def task(kind: str = "iterate", contender: str = "aistorch") -> Task:
