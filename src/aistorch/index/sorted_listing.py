@@ -30,7 +30,7 @@ def sorted_entries(bucket: Bucket, prefix: str) -> Iterator[list[Entry]]:
     """The objects whose names begin with `prefix`, in lists about as long as the server's pages."""
     shorter = prefix
     # A star at the end would be taken for a wildcard, and dropped.
-    while not _is_whole_folder(shorter) and (shorter.endswith("*") or is_folder(bucket, shorter)):
+    while not is_whole_folder(shorter) and (shorter.endswith("*") or is_folder(bucket, shorter)):
         shorter = shorter[:-1]
     after = "" if shorter == prefix else _just_before(prefix)
     for entries in _entries(bucket, shorter, prefix, after):
@@ -116,7 +116,7 @@ class _Cuts:
         # Of a prefix's own parent all folders that could lead to it are walked, and hold up the names behind them.
         for position in range(self._prefix.rfind("/") + 1, len(last)):
             # Only names that differ from a folder's content in a character before "/" are walked out of order.
-            if last[position] <= "/" and not _is_whole_folder(last[:position]):
+            if last[position] <= "/" and not is_whole_folder(last[:position]):
                 key = last[:position], last[position] == "/"
                 if key not in self._checked:
                     self._checked[key] = self._is_across(*key)
@@ -130,7 +130,7 @@ class _Cuts:
         return bool(ask(self._bucket, f"{folder}/", properties=NAME_ONLY, size=1).entries)
 
 
-def _is_whole_folder(prefix: str) -> bool:
+def is_whole_folder(prefix: str) -> bool:
     """Whether a prefix stands for all of a bucket or of a folder, by its form."""
     return not prefix or prefix.endswith("/")
 

@@ -20,6 +20,7 @@ from aistorch.errors import (
     EndpointUnreachableError,
     ServerError,
 )
+from aistorch.index.bucket_listing import EARLY
 from aistorch.index.build import build_index
 from aistorch.index.entries import TargetCodes, decode
 from aistorch.index.listing import list_pages
@@ -71,6 +72,12 @@ def test_a_star_at_the_end_of_a_prefix_is_a_letter_like_any_other() -> None:
         assert build_index([Selection(server.bucket("gcp"), "a*")]).names() == ["a*b"]
 
 
+def test_what_the_early_page_had_comes_once_and_what_it_lacked_is_not_lost() -> None:
+    pages = {EARLY: page([{"n": "a"}, {"n": "c"}], "c"), 0: page([{"n": "a"}, {"n": "b"}, {"n": "c"}, {"n": "d"}])}
+    with ScriptedServer(lambda value: pages[value["pagesize"]]) as server:
+        assert [part.names() for part in list_pages(Selection(server.bucket()), 0)] == [["a", "c"], ["b", "d"]]
+
+
 def test_the_request_carries_what_the_client_knows() -> None:
     with ScriptedServer(lambda value: page([])) as server:
         list(list_pages(Selection(server.bucket(token="secret"), "a/"), 0))
@@ -84,11 +91,11 @@ def test_the_next_page_is_asked_for_while_one_is_used() -> None:
     asked = threading.Event()
 
     def answer(value: dict[str, Any]) -> Answer:
-        if not value["continuation_token"]:
+        if value["pagesize"] == EARLY:
             return page([{"n": "a"}], "a")
-        if value["continuation_token"] == "a":
+        if not value["continuation_token"]:
             asked.set()
-            return page([{"n": "b"}], "b")
+            return page([{"n": "a"}, {"n": "b"}], "b")
         return page([{"n": "c"}])
 
     with ScriptedServer(answer) as server:
