@@ -18,7 +18,7 @@ from aistorch.server.faults import Faults
 
 KIB, MIB = 1 << 10, 1 << 20
 # Around each size at which the way of reading changes, and up to 64 MiB.
-SIZES = [0, 1, 100, 4 * KIB, 64 * KIB - 1, 64 * KIB, 64 * KIB + 1, 256 * KIB, MIB - 7, 3 * MIB, 17 * MIB, 64 * MIB]
+SIZES = [0, 1, 100, 4 * KIB, 64 * KIB, 256 * KIB - 1, 256 * KIB, 256 * KIB + 1, MIB - 7, 3 * MIB, 17 * MIB, 64 * MIB]
 PATIENT = RetryPolicy(attempts=40, backoff=0.001, backoff_max=0.01, read_timeout=5)
 
 

@@ -55,15 +55,19 @@ class Cluster:
             self.refresh()
         return self._placement
 
-    def refresh(self) -> bool:
+    def refresh(self, newer_than: float = float("-inf")) -> bool:
         """Asks for the map, unless that was just done; returns whether it is another one than before.
 
         A map that cannot be had is no error here: reads go through the proxy, and say what is wrong if that fails, too.
+
+        Args:
+            newer_than: Monotonic time; a map that was asked for before it does not do, however fresh it is.
         """
         with self._lock:
-            if time.monotonic() - self._asked < REFRESH_INTERVAL:
+            now = time.monotonic()
+            if now - self._asked < REFRESH_INTERVAL and self._asked >= newer_than:
                 return False
-            self._asked = time.monotonic()
+            self._asked = now
             smap = self._fetch()
             if smap is None or int(smap.version or 0) == self.version:
                 return False

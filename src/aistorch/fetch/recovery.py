@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
-from urllib.parse import parse_qs, urlsplit
+import time
+from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from aistorch.config import RetryPolicy
 from aistorch.errors import (
@@ -28,43 +29,6 @@ _DENIED = (401, 403)
 _KEPT_CAUSES = 8
 _PROGRESS = 1 << 20
 _MAX_REDIRECTS = 8
-
-
-@dataclass(slots=True)
-class Trouble:
-    """The history of a request that left the fast path.
-
-    Attributes:
-        line: The request line for the proxy; `request.line` may be that of a redirect.
-        map_version: Of the cluster map when trouble began.
-        targets: In that map.
-        attempts: Requests that failed.
-        redirects: Followed since the last failure.
-        causes: What went wrong, oldest first.
-        status: The last HTTP status.
-        asked: The node that the request is on its way to.
-        arrived: Byte up to which a large object had come when attempts were last counted from 0.
-        odd_length: Bytes of the last body that had another length than listed.
-        kind: The error to raise in the end.
-    """
-
-    line: bytes
-    map_version: int
-    targets: int
-    attempts: int = 0
-    redirects: int = 0
-    causes: list[str] = field(default_factory=list)
-    status: int = 0
-    asked: Address | None = None
-    odd_length: int = -1
-    arrived: int = 0
-    kind: type[ReadError] = ReadError
-
-    @property
-    def etl(self) -> str:
-        """The ETL that the object goes through; empty without one."""
-        query = parse_qs(self.line.partition(b"?")[2].decode())
-        return query.get("etl_name", [""])[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +151,7 @@ class Recovery:
             return GiveUp(self._error(request, trouble))
         self._cluster.refresh()
         request.aim(self.proxy_line(trouble.line))
-        trouble.asked = self._cluster.settings.endpoint
+        trouble.asked, trouble.asked_at = self._cluster.settings.endpoint, time.monotonic() + delay
         return Retry(trouble.asked, delay)
 
     def _follow(self, request: Request, trouble: Trouble, head: Head) -> Step:
@@ -225,7 +189,8 @@ class Recovery:
         if trouble.etl and request.url not in message:
             trouble.kind = TransformError
             return GiveUp(self._error(request, trouble))
-        self._cluster.refresh()
+        # The map may have changed while the request was under way.
+        self._cluster.refresh(newer_than=trouble.asked_at)
         if self._cluster.version != trouble.map_version:
             # A node came or went: what is missing now may be back after the rebalance.
             return self._again(request, trouble)

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from aistorch.fetch.body import Body, Part
-
-if TYPE_CHECKING:
-    from aistorch.fetch.recovery import Trouble
+from aistorch.fetch.trouble import Trouble
 
 UNKNOWN_SIZE = -1
 VERSION = b" HTTP/1.1"

@@ -1,0 +1,48 @@
+"""What went wrong with a request so far."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from urllib.parse import parse_qs
+
+from aistorch.errors import ReadError
+from aistorch.fetch.address import Address
+
+
+@dataclass(slots=True)
+class Trouble:
+    """The history of a request that left the fast path.
+
+    Attributes:
+        line: The request line for the proxy; `request.line` may be that of a redirect.
+        map_version: Of the cluster map when trouble began.
+        targets: In that map.
+        attempts: Requests that failed.
+        redirects: Followed since the last failure.
+        causes: What went wrong, oldest first.
+        status: The last HTTP status.
+        asked: The node that the request is on its way to.
+        asked_at: Monotonic time when it was sent there, or when trouble began.
+        arrived: Byte up to which a large object had come when attempts were last counted from 0.
+        odd_length: Bytes of the last body that had another length than listed.
+        kind: The error to raise in the end.
+    """
+
+    line: bytes
+    map_version: int
+    targets: int
+    attempts: int = 0
+    redirects: int = 0
+    causes: list[str] = field(default_factory=list)
+    status: int = 0
+    asked: Address | None = None
+    asked_at: float = field(default_factory=time.monotonic)
+    odd_length: int = -1
+    arrived: int = 0
+    kind: type[ReadError] = ReadError
+
+    @property
+    def etl(self) -> str:
+        """The ETL that the object goes through; empty without one."""
+        query = parse_qs(self.line.partition(b"?")[2].decode())
+        return query.get("etl_name", [""])[0]
