@@ -23,6 +23,7 @@ from aistorch.fetch.address import Address
 from aistorch.fetch.cluster import Cluster
 from aistorch.fetch.reply import Head
 from aistorch.fetch.request import Request
+from aistorch.fetch.trouble import Trouble
 
 _REDIRECTS = (301, 302, 307, 308)
 _DENIED = (401, 403)
