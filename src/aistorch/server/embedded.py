@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import json
 import os
@@ -153,7 +154,9 @@ class EmbeddedAIStore:
             return
         for pipe in (process.stdin, process.stdout):
             if pipe is not None:
-                pipe.close()  # the sign to end
+                # A killed server never took the last command: closing sends it again, fails, and closes all the same.
+                with contextlib.suppress(BrokenPipeError):
+                    pipe.close()  # the sign to end
         try:
             process.wait(_STOP_SECONDS)
         except subprocess.TimeoutExpired:
