@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from aistorch.fetch import cluster as module
@@ -119,3 +121,14 @@ def test_a_target_that_tells_no_address_is_asked_through_the_proxy(url: str) -> 
         cluster = Cluster(settings_of(proxy))
         assert cluster.address_of("t1") is None
         assert cluster.address_of("t2") == Address("127.0.0.1", 7002)
+
+
+def test_a_map_asked_for_before_something_happened_does_not_tell_of_it() -> None:
+    with ScriptedNode(answering(lambda _: cluster_map({}, version=len(proxy.asked)))) as proxy:
+        cluster = Cluster(settings_of(proxy))
+        assert cluster.refresh()
+        assert not cluster.refresh()
+        happened = time.monotonic()
+        assert cluster.refresh(newer_than=happened)
+        assert not cluster.refresh(newer_than=happened)
+        assert cluster.version == 2

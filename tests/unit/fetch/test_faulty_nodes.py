@@ -541,6 +541,24 @@ def test_a_404_after_a_change_of_the_map_is_not_final_and_names_the_loss() -> No
     assert "The cluster has lost 1 of its 2 targets" in str(raised.value)
 
 
+def test_a_404_from_where_a_map_of_a_moment_ago_led_is_not_final() -> None:
+    """The map changes once more just after it was asked for."""
+    version, tries = 1, 0
+
+    def answer(asked: Asked) -> bytes:
+        nonlocal version, tries
+        if asked.wants_map:
+            return cluster_map({}, version=version)
+        if asked.name == NAMES[0]:
+            return serve(asked)
+        version, tries = 2, tries + 1
+        return serve(asked) if tries > 2 else refusal(404, f"ais://bck/{asked.name} does not exist")
+
+    with ScriptedNode(answering(answer)) as node, engine_for(node) as engine:
+        assert engine._transport._cluster.refresh()
+        assert engine.read(requests_for(NAMES[:2])) == samples(NAMES[:2])
+
+
 def test_a_proxy_that_comes_back_in_time_goes_unnoticed() -> None:
     answer = times(3, lambda _: b"")
     with ScriptedNode(answering(answer)) as node, engine_for(node, ReadConfig(in_flight=1, retry=QUICK)) as engine:
