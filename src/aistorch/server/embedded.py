@@ -209,11 +209,12 @@ class EmbeddedAIStore:
     def _read(self, seconds: float) -> dict[str, Any]:
         process = self._running()
         output = process.stdout
-        line = ""
         if output is not None and select.select([output], [], [], seconds)[0]:
-            line = output.readline()
-        if line:
-            return dict(json.loads(line))
+            if line := output.readline():
+                return dict(json.loads(line))
+            # The pipe of a process that dies ends a moment before its status is known.
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(_STOP_SECONDS)
         status = process.poll()
         what = "did not answer" if status is None else f"ended with status {status}"
         raise ServerStartError(f"the embedded AIStore {what} ({seconds:.0f} s at most). {self._last_words()}")
