@@ -17,7 +17,7 @@ from torch.utils.data import ChainDataset, DataLoader
 
 from aistorch import AISBaseIterDataset, AISIterDataset
 from aistorch.config import ReadConfig
-from aistorch.index import list_request
+from aistorch.index import bucket_listing, list_request
 from tests.support.objects import ODD_NAMES, content, in_order, listings, new_bucket
 
 if TYPE_CHECKING:
@@ -61,6 +61,7 @@ def stored(ais: Server, second_server: Server) -> Iterator[Stored]:
 def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     """Listings in pages of ten."""
     monkeypatch.setattr(list_request, "PAGE_SIZE", 10)
+    monkeypatch.setattr(bucket_listing, "EARLY", 10)
 
 
 def group(stored: Stored, *names: str) -> AISSource:
