@@ -366,3 +366,41 @@ def test_a_listing_that_fails_now_and_then(bucket: Bucket, faults: Any) -> None:
 def test_without_a_map_of_the_cluster_the_proxy_is_asked(bucket: Bucket, faults: Any) -> None:
     faults.status(500, area="daemon")
     assert read_all(datasets(bucket)[0]) == EXPECTED
+
+
+# GetBatch: the server cannot say what went wrong in the midst of it
+
+
+@pytest.mark.parametrize("kind", [0, 1])
+@pytest.mark.parametrize(
+    ("effect", "amount"),
+    [
+        ("status", 404),
+        ("status", 429),
+        ("status", 500),
+        ("status", 503),
+        ("drop_after", 5000),
+        ("truncate", 5000),
+        ("corrupt", 5000),
+        ("shorten", 5000),
+    ],
+)
+def test_what_a_batch_lacks_is_read_by_itself(bucket: Bucket, faults: Any, effect: str, amount: int, kind: int) -> None:
+    dataset = datasets(bucket, mode="batch")[kind]
+    fault = getattr(faults, effect)(amount, area="ml", method=None)
+    began = time.monotonic()
+    assert read_all(dataset) == EXPECTED
+    # The SDK would try again for a minute and a half.
+    assert time.monotonic() - began < 20
+    assert fault.hits == 1
+
+
+def test_an_object_missing_from_a_batch_is_an_error_that_names_it(bucket: Bucket, faults: Any) -> None:
+    config = ReadConfig(mode="batch", retry=QUICK)
+    dataset = AISIterDataset([bucket, bucket.objects(obj_names=["o001", "missing", "o002"])], config=config)
+    samples = iter(dataset)
+    found = [next(samples) for _ in range(COUNT)]
+    error = error_of_reading(samples)
+    assert found == EXPECTED
+    assert isinstance(error, ObjectNotFoundError)
+    assert error.name == f"ais://{bucket.name}/missing"

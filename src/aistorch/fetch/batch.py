@@ -15,11 +15,15 @@ from typing import cast
 
 import numpy as np
 import requests
+import tenacity
 import urllib3
 import xxhash
 from aistore.sdk import Bucket
 from aistore.sdk.batch.batch import Batch, BatchResult
 from aistore.sdk.errors import AISError
+from aistore.sdk.request_client import RequestClient
+from aistore.sdk.retry_config import RetryConfig
+from aistore.sdk.session_manager import SessionManager
 
 from aistorch.config import ReadConfig
 from aistorch.fetch.cluster import Cluster
@@ -106,13 +110,18 @@ class BatchStream:
 
     def _batch(self, bucket: Bucket, group: ObjectIndex) -> list[Sample]:
         names = group.names()
-        bodies = _fetch(bucket, group, names)
+        bodies = _fetch(self._client(bucket), bucket, group, names)
         missing = [position for position, body in enumerate(bodies) if body is None]
         if missing:
             recovered = (sample for run in self._get(iter([group.take(missing)])) for sample in run)
             for position, (_, body) in zip(missing, recovered, strict=True):
                 bodies[position] = body
         return [(name, body) for name, body in zip(names, bodies, strict=True) if body is not None]
+
+    def _client(self, bucket: Bucket) -> RequestClient:
+        if self._cluster.batch_client is None:
+            self._cluster.batch_client = _without_retries(bucket.client)
+        return self._cluster.batch_client
 
 
 class _Pace:
@@ -138,10 +147,21 @@ class _Pace:
             yield run
 
 
-def _fetch(bucket: Bucket, group: ObjectIndex, names: list[str]) -> list[bytes | None]:
+def _without_retries(client: RequestClient) -> RequestClient:
+    """The same cluster's client that asks once: what it cannot have is read by plain GETs, not waited for (90 s)."""
+    once = RetryConfig(
+        http_retry=urllib3.Retry(0, redirect=None),
+        network_retry=tenacity.Retrying(stop=tenacity.stop_after_attempt(1), reraise=True),
+    )
+    theirs = client.session_manager
+    ours = SessionManager(once.http_retry, theirs.ca_cert, theirs.skip_verify, theirs.client_cert)
+    return RequestClient(client.base_url, ours, client.timeout, client.token, retry_config=once)
+
+
+def _fetch(client: RequestClient, bucket: Bucket, group: ObjectIndex, names: list[str]) -> list[bytes | None]:
     """The bodies in the order of the names; None for each that did not arrive as it was listed."""
     bodies: list[bytes | None] = [None] * len(names)
-    batch = Batch(bucket.client, objects=names, bucket=bucket)
+    batch = Batch(client, objects=names, bucket=bucket)
     try:
         for position, (info, body) in enumerate(cast(BatchResult, batch.get())):
             if not info.err_msg and _is_as_listed(group, position, body):

@@ -6,6 +6,7 @@ import http.client
 import threading
 import time
 
+from aistore.sdk.request_client import RequestClient
 from aistore.sdk.types import Smap, Snode
 from pydantic import ValidationError
 
@@ -25,6 +26,7 @@ class Cluster:
         settings: How it is reached.
         direct: Whether targets answer without the proxy's redirect; False once one has refused.
         batch_is_faster: Whether GetBatch was measured to be faster than plain GETs; None before that.
+        batch_client: The SDK's client for GetBatch; None before the first one.
         version: Of the map, 0 before there is one.
         target_count: Targets in the map.
     """
@@ -33,6 +35,7 @@ class Cluster:
         self.settings = settings
         self.direct = True
         self.batch_is_faster: bool | None = None
+        self.batch_client: RequestClient | None = None
         self.version = 0
         self.target_count = 0
         self._targets: dict[str, Address] = {}
