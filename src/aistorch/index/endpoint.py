@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import socket
 from urllib.parse import urlsplit
 
@@ -22,6 +23,8 @@ from aistorch.sources.resolve import describe
 
 PROBE_TIMEOUT = 3.0  # seconds
 DEFAULT_PORTS = {"http": 80, "https": 443}
+
+logger = logging.getLogger(__name__)
 
 _answered: set[str] = set()
 """Endpoints that have accepted a connection from this process."""
@@ -50,6 +53,10 @@ def check_reachable(client: RequestClient) -> None:
     try:
         address = parts.hostname or "", parts.port or DEFAULT_PORTS.get(parts.scheme, 80)
         socket.create_connection(address, timeout=PROBE_TIMEOUT).close()
+        if parts.scheme == "https":
+            _check_certificate(client)
+    except requests.exceptions.SSLError as error:
+        raise _insecure(client, error) from error
     except (OSError, ValueError) as error:
         raise _unreachable(client, error) from error
     _answered.add(url)
@@ -60,10 +67,7 @@ def translate(error: Exception, bucket: Bucket) -> AIStorchError:
     if isinstance(error, AISError):
         return _refusal(error, bucket)
     if isinstance(error, requests.exceptions.SSLError):
-        return EndpointUnreachableError(
-            f"no secure connection to {endpoint_of(bucket.client)}: {error}; set AIS_CLIENT_CA to the certificate "
-            "of its authority, or check that the endpoint speaks https"
-        )
+        return _insecure(bucket.client, error)
     if isinstance(error, requests.ConnectionError | requests.Timeout):
         return _unreachable(bucket.client, error)
     return ServerError(f"{describe(bucket)} could not be listed at {endpoint_of(bucket.client)}: {error}")
@@ -74,6 +78,26 @@ def not_aistore(bucket: Bucket) -> ServerError:
     return ServerError(
         f"{endpoint_of(bucket.client)} does not answer as AIStore does when {describe(bucket)} is listed: "
         "check the endpoint (client_url, AIS_ENDPOINT)"
+    )
+
+
+def _check_certificate(client: RequestClient) -> None:
+    """Asks for the endpoint's health as the SDK would, but for its retries."""
+    theirs = client.session_manager.session
+    with requests.Session() as once:
+        once.verify, once.cert = theirs.verify, theirs.cert
+        try:
+            once.head(f"{client.base_url}/health", timeout=PROBE_TIMEOUT)
+        except requests.exceptions.SSLError:
+            raise
+        except requests.RequestException as error:
+            logger.debug("no health from %s: %s", endpoint_of(client), error)
+
+
+def _insecure(client: RequestClient, error: Exception) -> EndpointUnreachableError:
+    return EndpointUnreachableError(
+        f"no secure connection to {endpoint_of(client)}: {error}; set AIS_CLIENT_CA to the certificate "
+        "of its authority, or check that the endpoint speaks https"
     )
 
 
