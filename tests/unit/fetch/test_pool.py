@@ -11,7 +11,7 @@ from unittest.mock import patch
 import pytest
 from torch.utils.data import get_worker_info
 
-from aistorch.config import ReadConfig
+from aistorch.config import ReadConfig, RetryPolicy
 from aistorch.fetch import pool as pool_module
 from aistorch.fetch.engine import Engine
 from aistorch.fetch.pool import EnginePool
@@ -114,7 +114,9 @@ def test_threads_read_at_the_same_time(pool: EnginePool, settings: ClusterSettin
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
 def test_a_fork_in_mid_stream_leaves_the_parents_connections_alone(settings: ClusterSettings) -> None:
     pool = pool_module.engines
-    with pool.lend(settings, CONFIG) as engine:
+    # A reply that is not seen would be missed for two seconds, and then be an error.
+    config = ReadConfig(retry=RetryPolicy(attempts=1, read_timeout=2.0))
+    with pool.lend(settings, config) as engine:
         stream = engine.stream(requests_for(NAMES * 20))
         samples = list(next(stream))
         child = os.fork()
@@ -123,7 +125,7 @@ def test_a_fork_in_mid_stream_leaves_the_parents_connections_alone(settings: Clu
                 # Dropping what the parent had under way must not disturb it either.
                 del stream
                 gc.collect()
-                with pool.lend(settings, CONFIG) as own:
+                with pool.lend(settings, config) as own:
                     os._exit(0 if own is not engine and own.read(requests_for(NAMES)) == SAMPLES else 1)
             finally:
                 os._exit(2)
@@ -131,6 +133,6 @@ def test_a_fork_in_mid_stream_leaves_the_parents_connections_alone(settings: Clu
         for run in stream:
             samples += run
     assert samples == SAMPLES * 20
-    with pool.lend(settings, CONFIG) as again:
+    with pool.lend(settings, config) as again:
         assert again is engine
     pool.clear()

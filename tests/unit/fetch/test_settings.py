@@ -53,6 +53,7 @@ def test_equal_clients_share_settings() -> None:
     assert first != settings_of(Client("http://node:8081", token="t"))
 
 
+@pytest.mark.filterwarnings("ignore:Skipping SSL certificate verification:UserWarning")
 def test_what_a_client_says_is_taken_over() -> None:
     settings = settings_of(Client("https://node:8080/gateway/", token="secret", skip_verify=True, timeout=(1.5, 7)))
     assert settings.endpoint == Address("node", 8080, tls=True)
