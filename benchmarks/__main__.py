@@ -8,6 +8,7 @@ A run of all workloads keeps its results and its chart in `benchmarks/results`.
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -22,6 +23,8 @@ _PARTIAL = ("--quick", "--only", "--clean", "--help")
 
 
 def main(arguments: list[str]) -> None:
+    # Without this, a run that is told to stop would leave its cluster behind.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with _cluster() as endpoint:
         chosen = ["--endpoint", endpoint] if endpoint else []
         files = _files("cluster" if endpoint else "embedded", arguments)
