@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import pickle
 from collections.abc import Callable, Iterator, Sized
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -286,6 +287,55 @@ def test_what_a_subclass_makes_of_a_sample_is_what_a_loader_gives(stored: Stored
     assert [sample for batch in DataLoader(dataset, batch_size=3, collate_fn=list) for sample in batch] == expected
     with pytest.raises(SampleIndexError):
         dataset.__getitems__([0, 7])
+
+
+def only_odd(dataset: Any) -> None:
+    dataset._obj_list = [obj for obj in dataset._obj_list if obj.name.endswith(("1", "3", "5"))]
+
+
+class Chosen(AISMapDataset):
+    """Chooses some of the objects that were listed."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        only_odd(self)
+
+
+class LabelledChosen(Labelled):
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._obj_list = self._obj_list[1:3]
+
+
+def test_subclasses_that_choose_objects(stored: Stored) -> None:
+    chosen = Chosen(stored.other)
+    expected = [(name, OTHER_CONTENTS[name]) for name in ("o1", "o3", "o5")]
+    for dataset in (chosen, pickle.loads(pickle.dumps(chosen))):
+        assert len(dataset) == 3
+        assert all_of(dataset) == expected
+        assert dataset[-1] == expected[2]
+        assert dataset.__getitems__([2, 0]) == [expected[2], expected[0]]
+        assert [obj.name for obj in dataset.get_obj_list()] == ["o1", "o3", "o5"]
+        with pytest.raises(SampleIndexError, match="index 3 is outside a dataset of 3 objects"):
+            dataset[3]
+    labelled = LabelledChosen(stored.bucket, {stored.bucket: "val/"})
+    assert all_of(labelled) == [(number, CONTENTS[f"val/{number}.bin"]) for number in (1, 2)]
+
+
+class Longer(AISMapDataset):
+    """Tells another length than there are objects, as for several passes in one."""
+
+    def __len__(self) -> int:
+        return 3 * super().__len__()
+
+    def __getitem__(self, index: int) -> Any:
+        return super().__getitem__(index % super().__len__())
+
+
+def test_a_subclass_that_tells_another_length(stored: Stored) -> None:
+    assert [
+        sample for batch in DataLoader(Longer(stored.other), batch_size=4, collate_fn=list) for sample in batch
+    ] == (in_order(OTHER_CONTENTS) * 3)
 
 
 class Measured(AISBaseMapDataset):

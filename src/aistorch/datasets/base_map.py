@@ -52,6 +52,7 @@ class AISBaseMapDataset(ABC, Dataset[Any]):
         self._ais_source_list = found.sources
         self._prefix_map = found.prefix_map
         self._selections = found.selections()
+        self._chosen: Sequence[Object] | None = None
         with Progress(show_progress, f"{owner}: listing") as progress:
             self._index = build_index(self._selections, progress=progress)
 
@@ -66,16 +67,22 @@ class AISBaseMapDataset(ABC, Dataset[Any]):
         Returns:
             Sequence[Object]: As long as the dataset; nothing is stored in it.
         """
+        if self._chosen is not None:
+            return self._chosen
         return ObjectSequence(self._index, [selection.source for selection in self._selections])
 
     @property
     def _obj_list(self) -> Sequence[Object]:
-        # The name that subclasses written for the SDK's plugin use.
+        # The name that subclasses written for the SDK's plugin use, and by which they choose objects of their own.
         return self.get_obj_list()
 
+    @_obj_list.setter
+    def _obj_list(self, objects: Sequence[Object]) -> None:
+        self._chosen = objects
+
     def __len__(self) -> int:
-        """How many objects were listed."""
-        return len(self._index)
+        """How many objects there are."""
+        return len(self._index) if self._chosen is None else len(self._chosen)
 
     @abstractmethod
     def __getitem__(self, index: int) -> Any:

@@ -14,6 +14,7 @@ from aistorch.datasets.base_map import AISBaseMapDataset
 from aistorch.datasets.etl import etl_config
 from aistorch.errors import SampleIndexError
 from aistorch.fetch.engine import Sample
+from aistorch.fetch.foreign import read_objects
 from aistorch.fetch.reader import Reader
 from aistorch.sources.resolve import PrefixMap, SourceList
 
@@ -74,10 +75,14 @@ class AISMapDataset(AISBaseMapDataset):
         return self._read(indices)
 
     def _read(self, indices: Sequence[int]) -> list[Sample]:
-        return self._reader.read(self._index.take(self._positions(indices)))
+        positions = self._positions(indices)
+        if self._chosen is None:
+            return self._reader.read(self._index.take(positions))
+        runs = read_objects((self._chosen[position] for position in positions.tolist()), self._etl)
+        return [sample for run in runs for sample in run]
 
     def _positions(self, indices: Sequence[int]) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-        count = len(self._index)
+        count = AISBaseMapDataset.__len__(self)  # whatever length a subclass tells
         positions = np.array([as_index(index) for index in indices], dtype=np.int64)
         outside = (positions < -count) | (positions >= count)
         if outside.any():
