@@ -20,6 +20,7 @@ from torch.utils.data import DataLoader, Dataset, Subset, random_split
 from aistorch import AISBaseMapDataset, AISDataset, AISMapDataset
 from aistorch.config import ReadConfig
 from aistorch.errors import SampleIndexError
+from tests.support.loading import load
 from tests.support.objects import ODD_NAMES, content, in_order, listings, new_bucket
 
 if TYPE_CHECKING:
@@ -190,8 +191,7 @@ def test_an_index_is_listed_once_and_reading_lists_nothing(stored: Stored) -> No
 
 def test_shuffled_and_split_by_torch(stored: Stored) -> None:
     dataset = AISMapDataset(stored.bucket)
-    loader = DataLoader(dataset, batch_size=7, shuffle=True, collate_fn=list)
-    samples = [sample for batch in loader for sample in batch]
+    samples = load(dataset, batch_size=7, shuffle=True)
     assert sorted(samples) == sorted(in_order(CONTENTS))
     train, val = random_split(dataset, [0.5, 0.5], torch.Generator().manual_seed(0))
     assert sorted([*all_of(train), *all_of(val)]) == sorted(samples)
@@ -268,8 +268,7 @@ def test_a_subclass_as_users_of_the_plugin_write_it(stored: Stored) -> None:
     dataset = Labelled(stored.bucket, {stored.bucket: "val/"}, scale=10)
     expected = [(number * 10, CONTENTS[f"val/{number}.bin"]) for number in range(5)]
     assert all_of(dataset) == expected
-    loaded = [sample for batch in DataLoader(dataset, batch_size=2, collate_fn=list) for sample in batch]
-    assert loaded == expected
+    assert load(dataset, batch_size=2) == expected
 
 
 class Shortened(AISMapDataset):
@@ -284,13 +283,9 @@ def test_what_a_subclass_makes_of_a_sample_is_what_a_loader_gives(stored: Stored
     dataset = Shortened(stored.other)
     expected = [(name.upper(), body[:3]) for name, body in in_order(OTHER_CONTENTS)]
     assert [dataset[position] for position in range(7)] == expected
-    assert [sample for batch in DataLoader(dataset, batch_size=3, collate_fn=list) for sample in batch] == expected
+    assert load(dataset, batch_size=3) == expected
     with pytest.raises(SampleIndexError):
         dataset.__getitems__([0, 7])
-
-
-def only_odd(dataset: Any) -> None:
-    dataset._obj_list = [obj for obj in dataset._obj_list if obj.name.endswith(("1", "3", "5"))]
 
 
 class Chosen(AISMapDataset):
@@ -298,7 +293,7 @@ class Chosen(AISMapDataset):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        only_odd(self)
+        self._obj_list = [obj for obj in self._obj_list if obj.name.endswith(("1", "3", "5"))]
 
 
 class LabelledChosen(Labelled):
@@ -333,9 +328,7 @@ class Longer(AISMapDataset):
 
 
 def test_a_subclass_that_tells_another_length(stored: Stored) -> None:
-    assert [
-        sample for batch in DataLoader(Longer(stored.other), batch_size=4, collate_fn=list) for sample in batch
-    ] == (in_order(OTHER_CONTENTS) * 3)
+    assert load(Longer(stored.other), batch_size=4) == in_order(OTHER_CONTENTS) * 3
 
 
 class Measured(AISBaseMapDataset):
