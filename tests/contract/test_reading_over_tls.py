@@ -15,7 +15,6 @@ from aistore.sdk import Client
 from aistorch import AISIterDataset, AISMapDataset
 from aistorch.config import ReadConfig, RetryPolicy
 from aistorch.errors import EndpointUnreachableError, ReadError
-from aistorch.index import endpoint
 from tests.support.loading import load
 from tests.support.objects import content, in_order, new_bucket
 
@@ -87,9 +86,8 @@ def test_connections_that_break(stored: tuple[Any, str], certificate: Path) -> N
     server.faults.clear()
 
 
-def test_a_certificate_that_is_not_trusted(stored: tuple[Any, str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_certificate_that_is_not_trusted(stored: tuple[Any, str]) -> None:
     server, name = stored
-    monkeypatch.setattr(endpoint, "_answered", set())
     began = time.monotonic()
     with pytest.raises(EndpointUnreachableError, match="AIS_CLIENT_CA to the certificate of its authority"):
         AISMapDataset(Client(server.endpoint, token="top-secret").bucket(name))
