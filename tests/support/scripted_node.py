@@ -56,16 +56,18 @@ class Wire:
 
     def requests(self) -> Iterator[Asked]:
         """Each request as it comes, until the other side ends the connection."""
-        with suppress(OSError), self._sock.makefile("rb") as stream:
-            while line := stream.readline():
-                target = line.decode("latin-1").split(" ")[1]
-                headers = {}
-                while (header := stream.readline().decode("latin-1").strip()) != "":
-                    name, _, value = header.partition(":")
-                    headers[name.lower()] = value.strip()
-                asked = Asked(target, headers)
-                self._log.append(asked)
-                yield asked
+        for bunch in self.bunches():
+            yield from bunch
+
+    def bunches(self) -> Iterator[list[Asked]]:
+        """The requests that arrived together."""
+        held = b""
+        with suppress(OSError):
+            while data := self._sock.recv(1 << 16):
+                *complete, held = (held + data).split(b"\r\n\r\n")
+                bunch = [_parsed(head.decode("latin-1")) for head in complete]
+                self._log += bunch
+                yield bunch
 
     def send(self, data: bytes) -> None:
         with suppress(OSError):
@@ -80,6 +82,12 @@ class Wire:
         """Breaks it."""
         self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
         self._sock.close()
+
+
+def _parsed(head: str) -> Asked:
+    first, *lines = head.split("\r\n")
+    pairs = (line.partition(":") for line in lines)
+    return Asked(first.split(" ")[1], {name.lower(): value.strip() for name, _, value in pairs})
 
 
 Talk = Callable[[Wire], None]

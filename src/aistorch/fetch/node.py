@@ -38,13 +38,21 @@ class Node:
     def feed(self, connection: Connection, depth: int) -> None:
         """Sends waiting requests on a connection that has at most half of `depth` pending, up to `depth`.
 
-        Half: so that several requests travel in one call, and the server always has the next one at hand.
+        Half: so that several requests travel in one call, and the server always has the next one at hand. A request
+        on which a connection broke travels alone, so that it takes no other's reply with it once more.
 
         Raises:
             ConnectionLostError: The connection broke; the requests are pending on it.
         """
-        room = depth - len(connection.pending)
-        if room * 2 < depth or not self.waiting:
+        waiting, pending = self.waiting, connection.pending
+        room = depth - len(pending)
+        if room * 2 < depth or not waiting or (pending and pending[0].alone):
             return
-        waiting = self.waiting
-        connection.send([waiting.popleft() for _ in range(min(room, len(waiting)))])
+        if waiting[0].alone:
+            if not pending:
+                connection.send([waiting.popleft()])
+            return
+        requests: list[Request] = []
+        while waiting and len(requests) < room and not waiting[0].alone:
+            requests.append(waiting.popleft())
+        connection.send(requests)

@@ -21,9 +21,10 @@ class Request:
         bucket: `provider://bucket/`, for error texts.
         part: Where the bytes of a large object go; None as long as it is not known to be one.
         trouble: What went wrong so far; None on the fast path.
+        alone: Whether nothing else may be under way on its connection.
     """
 
-    __slots__ = ("bucket", "line", "name", "part", "position", "size", "target", "trouble")
+    __slots__ = ("alone", "bucket", "line", "name", "part", "position", "size", "target", "trouble")
 
     def __init__(self, position: int, line: bytes, size: int, target: str | None, name: str, bucket: str) -> None:
         self.position = position
@@ -34,6 +35,7 @@ class Request:
         self.bucket = bucket
         self.part: Part | None = None
         self.trouble: Trouble | None = None
+        self.alone = False
 
     @property
     def url(self) -> str:

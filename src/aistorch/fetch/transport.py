@@ -215,6 +215,7 @@ class Transport:
     def _blame(self, request: Request, address: Address, lost: ConnectionLostError) -> None:
         if request.part is not None and request.part.body.stale:
             return
+        request.alone = True
         if isinstance(lost, ObjectChangedError):
             step = self._recovery.after_change(request, address, str(lost))
         else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from unittest.mock import patch
 
@@ -26,6 +26,7 @@ from aistorch.errors import (
 )
 from aistorch.fetch import cluster as cluster_module
 from aistorch.fetch import engine as engine_module
+from aistorch.fetch.engine import Sample
 from aistorch.fetch.request import Request
 from tests.support.node_engine import QUICK, content_of, engine_for, map_of, name_of, requests_for, serve
 from tests.support.replies import chunked, cluster_map, plain, redirect, refusal, stored, until_close
@@ -53,6 +54,11 @@ def times(
         return first(asked) if seen <= count else then(asked)
 
     return answer
+
+
+def collect(runs: Iterator[list[Sample]], found: list[Sample]) -> None:
+    for run in runs:
+        found += run
 
 
 # connections that break
@@ -575,3 +581,25 @@ def test_nobody_there_is_an_error_with_the_reason() -> None:
         engine.read(requests_for(NAMES))
     assert raised.value.attempts == QUICK.attempts
     assert isinstance(raised.value, ServerError)
+
+
+@pytest.mark.parametrize("position", [0, 7, 19, 33])
+def test_an_object_that_breaks_its_connection_is_the_only_one_to_blame(position: int) -> None:
+    """It takes the replies to what was asked for along with it down, each time."""
+    names = [name_of(number, 30) for number in range(60)]
+
+    def talk(wire: Wire) -> None:
+        for together in wire.bunches():
+            if any(asked.name == names[position] for asked in together):
+                wire.reset()
+                return
+            wire.send(b"".join(cluster_map({}) if asked.wants_map else serve(asked) for asked in together))
+
+    for attempts in (2, 3, 6):
+        retry = RetryPolicy(attempts=attempts, backoff=0.01, backoff_max=0.01)
+        with ScriptedNode(talk) as node, engine_for(node, ReadConfig(in_flight=20, retry=retry)) as engine:
+            found: list[Sample] = []
+            with pytest.raises(ReadError) as raised:
+                collect(engine.stream(requests_for(names)), found)
+        assert raised.value.name == f"ais://bck/{names[position]}"
+        assert found == samples(names[:position])
