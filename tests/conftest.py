@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import settings
 
 from aistorch.index import endpoint
+
+# How long an example takes tells of the machine and its load, not of the code.
+settings.register_profile("aistorch", deadline=None)
+settings.load_profile("aistorch")
 
 
 @pytest.fixture(autouse=True)

@@ -147,7 +147,7 @@ replies = st.one_of(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     sent=st.lists(replies, min_size=1, max_size=8),
     cuts=st.lists(st.integers(0, 1 << 20), max_size=30),
@@ -178,7 +178,7 @@ def test_any_split_gives_the_same_replies(
     assert recorder.replies == expected
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(sent=st.lists(replies, min_size=1, max_size=5), at=st.floats(0, 1, exclude_max=True))
 def test_an_end_within_a_reply_loses_that_reply_and_those_behind_it(sent: list[Reply], at: float) -> None:
     stream = b"".join(reply.wire for reply in sent)
@@ -246,7 +246,7 @@ def test_a_reply_that_nobody_asked_for_is_a_loss() -> None:
             deliver(connection, theirs, stored(b"1") + stored(b"2"), Recorder())
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(sent=st.lists(replies, min_size=1, max_size=3), data=st.data())
 def test_damaged_streams_are_replies_or_losses_and_nothing_else(sent: list[Reply], data: st.DataObject) -> None:
     stream = bytearray(b"".join(reply.wire for reply in sent))

@@ -39,7 +39,7 @@ def proxy() -> Iterator[ScriptedNode]:
         yield node
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     listed=st.lists(sizes, max_size=60),
     budget=st.sampled_from([1, 10_000, 1 << 26]),
@@ -63,7 +63,7 @@ def _number(sample: Sample) -> int:
     return int(sample[0].split(" ")[1].partition("/")[0])
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(extra=st.integers(-2, 2), parts=st.integers(1, 4), target=st.sampled_from([None, "t1"]))
 def test_large_objects_come_in_ranges(extra: int, parts: int, target: str | None) -> None:
     part = 100_000

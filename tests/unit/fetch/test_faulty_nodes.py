@@ -71,7 +71,7 @@ def behaviours(draw: st.DrawFn) -> list[tuple[str, int, int]]:
     return draw(st.lists(st.tuples(ends, st.integers(0, 5), st.integers(0, 80_000)), max_size=8))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(script=behaviours(), in_flight=st.sampled_from([1, 4, 32]))
 def test_whatever_connections_do_all_samples_arrive_once(script: list[tuple[str, int, int]], in_flight: int) -> None:
     def talk(wire: Wire) -> None:
