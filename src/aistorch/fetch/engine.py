@@ -72,7 +72,7 @@ class Engine:
         source = iter(requests)
         first, more = 0, True  # the first position that is not handed out yet
         failure: Exception | None = None  # of `requests`
-        began, waited = time.monotonic(), 0.0
+        began, waited, self._arrived = time.monotonic(), 0.0, 0
         try:
             while more or self._admitted:
                 try:
