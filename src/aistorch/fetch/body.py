@@ -1,4 +1,4 @@
-"""A large object's memory, filled by one reply or by several ranges, and going on where a connection broke."""
+"""Memory for a large object or a range of one, filled by one reply or several, and going on where a connection broke."""
 
 from __future__ import annotations
 
@@ -6,28 +6,35 @@ from aistorch.fetch.buffers import new_body
 
 
 class Body:
-    """The bytes of one large object on their way in.
+    """The bytes of one large object, or of a range of it, on their way in.
 
     Attributes:
-        size: How many there are to be.
+        size: Bytes of the object.
+        origin: Which of them is the first here.
         content: They themselves; to be handed out when `missing` is 0, not before.
         missing: How many are still to come.
-        checksum: xxh64 of the whole, as the first reply announced it.
+        checksum: xxh64 of the object, as the first reply announced it.
         stale: Whether the object has turned out to be another one than was asked for: what still arrives is dropped.
     """
 
-    __slots__ = ("_view", "checksum", "content", "missing", "size", "stale")
+    __slots__ = ("_view", "checksum", "content", "missing", "origin", "size", "stale")
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, origin: int = 0, stop: int | None = None) -> None:
         self.size = size
-        self.content, self._view = new_body(size)
-        self.missing = size
+        self.origin = origin
+        self.missing = (size if stop is None else stop) - origin
+        self.content, self._view = new_body(self.missing)
         self.checksum: int | None = None
         self.stale = False
 
+    @property
+    def is_range(self) -> bool:
+        """Whether it holds only some of the object's bytes."""
+        return len(self.content) < self.size
+
     def view(self, start: int, stop: int) -> memoryview:
-        """The memory of bytes `start` to `stop` (not included)."""
-        return self._view[start:stop]
+        """The memory of the object's bytes `start` to `stop` (not included)."""
+        return self._view[start - self.origin : stop - self.origin]
 
 
 class Part:

@@ -60,10 +60,15 @@ class Engine:
         return [sample for run in self.stream(requests) for sample in run]
 
     def stream(self, requests: Iterable[Request], in_order: bool = True) -> Iterator[list[Sample]]:
-        """The samples of requests, in lists of one or more as they become available.
+        """The samples of requests, in lists of one or more as they become available; see `deliver`."""
+        for run in self.deliver(requests, in_order):
+            yield [(request.name, body) for request, body in run]
+
+    def deliver(self, requests: Iterable[Request], in_order: bool = True) -> Iterator[list[tuple[Request, bytes]]]:
+        """Requests and what they brought, in lists of one or more as they become available.
 
         Requests are taken from the iterable as room comes free; their positions count from 0. Without `in_order` a
-        sample is handed out as soon as it is there, whichever was asked for before it.
+        body is handed out as soon as it is there, whichever was asked for before it.
 
         Raises:
             AIStorchError: An object could not be read; all before it have been handed out. What `requests` itself
@@ -83,7 +88,7 @@ class Engine:
                 run = self._take_run(range(first, first + RUN_LENGTH) if in_order else list(self._results))
                 if run:
                     first += len(run)
-                    yield [(request.name, body) for request, body in run]
+                    yield run
                     self._bytes -= sum(_assumed(request) for request, _ in run)
                 elif self._admitted:
                     waited += self._wait(first if in_order else None)
@@ -127,7 +132,7 @@ class Engine:
         return True
 
     def _pieces(self, request: Request) -> list[Request]:
-        if request.size < self._split_from or request.size == UNKNOWN_SIZE:
+        if request.size < self._split_from or request.size == UNKNOWN_SIZE or request.part is not None:
             return [request]
         return request.split(PART_SIZE)
 

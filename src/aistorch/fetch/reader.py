@@ -82,7 +82,7 @@ class Reader:
                     yield int(channels[start]), page[start:stop]
 
     def _stream_channel(self, channel: int, pages: Iterator[ObjectIndex], in_order: bool) -> Iterator[list[Sample]]:
-        settings = self._channels[channel]
+        settings = self.channels[channel]
         if settings is None:
             for page in pages:
                 yield from read_objects((page.foreign[position] for position in range(len(page))), self.etl)
@@ -107,18 +107,23 @@ class Reader:
     def _requests(self, settings: ClusterSettings, pages: Iterator[ObjectIndex]) -> Iterator[Request]:
         position = 0
         for page in pages:
-            yield from requests_for(page, self._routes, engines.cluster(settings), position)
+            yield from requests_for(page, self.routes, engines.cluster(settings), position)
             position += len(page)
 
     def _channel_column(self, page: ObjectIndex) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
         return self._channel_of_source[page.sources]
 
+    def channel_of(self, source: int) -> int:
+        """The number of the way in which a source's objects are read."""
+        return int(self._channel_of_source[source])
+
     @cached_property
-    def _routes(self) -> list[Route]:
+    def routes(self) -> list[Route]:
+        """What the requests for the objects of each source have in common."""
         return [Route.of_bucket(bucket, self.etl) if bucket else NO_ROUTE for bucket in self._buckets]
 
     @cached_property
-    def _channels(self) -> list[ClusterSettings | None]:
+    def channels(self) -> list[ClusterSettings | None]:
         """The different ways to read: one for each cluster, and None for a source's own reader."""
         return list(dict.fromkeys(self._settings))
 
@@ -132,7 +137,7 @@ class Reader:
 
     @cached_property
     def _channel_of_source(self) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-        return np.array([self._channels.index(settings) for settings in self._settings], dtype=np.int64)
+        return np.array([self.channels.index(settings) for settings in self._settings], dtype=np.int64)
 
     def __getstate__(self) -> dict[str, object]:
         return {"sources": self.sources, "config": self.config, "etl": self.etl}

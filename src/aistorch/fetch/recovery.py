@@ -105,7 +105,9 @@ class Recovery:
 
     def after_change(self, request: Request, asked: Address, cause: str) -> Step:
         """The next step after a part turned out to be of another object than the parts before: all of it once more."""
-        if request.part is not None:
+        if request.part is not None and request.part.body.is_range:
+            request.part.restart()
+        elif request.part is not None:
             request.part.body.stale = True
             request.part = None
         return self._after_failure(request, asked, f"the object has changed: {cause}", ReadError)

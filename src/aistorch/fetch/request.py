@@ -15,7 +15,7 @@ class Request:
     Attributes:
         position: Which result this is, counted from 0 in the stream that it belongs to.
         line: `GET <path>?<query> HTTP/1.1`, percent-encoded, and a `Range` header where only a part is wanted.
-        size: Bytes as listed; `UNKNOWN_SIZE` where nobody told.
+        size: Bytes it brings, as listed; `UNKNOWN_SIZE` where nobody told.
         target: Daemon id of the target that should hold it; None: ask the proxy.
         name: The object's name.
         bucket: `provider://bucket/`, for error texts.
@@ -56,10 +56,15 @@ class Request:
     def split(self, size: int) -> list[Request]:
         """Requests for ranges of at most `size` bytes, into one body."""
         body = Body(self.size)
-        pieces = []
-        for start in range(0, self.size, size):
-            piece = Request(self.position, b"", self.size, self.target, self.name, self.bucket)
-            piece.part = Part(body, start, min(start + size, self.size))
-            piece.aim(self.aimed_at)
-            pieces.append(piece)
-        return pieces
+        bounds = ((start, min(start + size, self.size)) for start in range(0, self.size, size))
+        return [self._piece(self.size, Part(body, start, stop)) for start, stop in bounds]
+
+    def slice(self, start: int, stop: int) -> Request:
+        """A request for bytes `start` to `stop` (not included) alone."""
+        return self._piece(stop - start, Part(Body(self.size, start, stop), start, stop))
+
+    def _piece(self, size: int, part: Part) -> Request:
+        piece = Request(self.position, b"", size, self.target, self.name, self.bucket)
+        piece.part = part
+        piece.aim(self.aimed_at)
+        return piece

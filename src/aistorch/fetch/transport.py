@@ -129,7 +129,8 @@ class Transport:
         body = request.part.body if request.part is not None else None
         if body is None or body.missing or body.stale:
             return
-        self.accept(address, request, body.content, body.checksum)
+        # What is announced with a range is the checksum of the whole.
+        self.accept(address, request, body.content, None if body.is_range else body.checksum)
 
     def refuse(self, address: Address, request: Request, head: Head, body: bytes) -> None:
         """Takes the next step after a reply that is not the object."""
