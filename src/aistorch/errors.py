@@ -58,6 +58,10 @@ class NoEndpointError(InvalidArgumentError):
     """No endpoint is known: neither `client_url` nor `AIS_ENDPOINT` is set."""
 
 
+class StateMismatchError(InvalidArgumentError):
+    """A saved state does not fit the dataset or loader that it is loaded onto."""
+
+
 class SampleIndexError(AIStorchError, IndexError):
     """An index lies outside a dataset."""
 

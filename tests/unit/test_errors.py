@@ -28,6 +28,7 @@ from aistorch.errors import (
     ReadError,
     SampleIndexError,
     ServerError,
+    StateMismatchError,
     TransformError,
     TruncatedReadError,
 )
@@ -41,6 +42,7 @@ PLAIN = [
     NoEndpointError,
     NoSourceError,
     SampleIndexError,
+    StateMismatchError,
     AIStorchWarning,
     EmptyListingWarning,
 ]
@@ -99,6 +101,7 @@ def test_a_dataloader_worker_hands_over_the_same_class_and_text(error: Exception
         (NoEndpointError, ValueError),
         (InvalidURLError, ValueError),
         (SampleIndexError, IndexError),
+        (StateMismatchError, ValueError),
         (EndpointUnreachableError, ConnectionError),
         (MissingExtraError, ImportError),
         (ServerError, AISError),

@@ -1,0 +1,1 @@
+"""Who reads what, when: pure functions, no I/O."""
