@@ -148,3 +148,42 @@ class TransformError(ReadError):
     """The ETL failed on the object."""
 
     situation = "could not be transformed"
+
+
+class ShardIndexError(AIStorchError):
+    """The index beside a shard cannot be used.
+
+    Args:
+        name: The index object, as `provider://bucket/name` where that is known.
+        reason: What is wrong with it, and what to do about it.
+    """
+
+    def __init__(self, name: str, reason: str = "") -> None:
+        self.name, self.reason = name, reason
+        super().__init__(f"{name} cannot be used{f': {reason}' if reason else ''}")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.name, self.reason), {}
+
+
+class ObjectExistsError(AIStorchError, FileExistsError):
+    """An object is there already, and nobody said that it may be replaced."""
+
+
+class WriteError(ServerError):
+    """An object could not be written.
+
+    Args:
+        name: The object, as `provider://bucket/name`.
+        cause: What went wrong.
+        status_code: The HTTP status, 0 where there was none.
+        hint: What the caller can do about it.
+    """
+
+    def __init__(self, name: str, cause: str = "", status_code: int = 0, hint: str = "") -> None:
+        self.name, self.cause, self.hint = name, cause, hint
+        reason, advice = f": {cause}" if cause else "", f". {hint}" if hint else ""
+        super().__init__(f"{name} could not be written{reason}{advice}", status_code)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.name, self.cause, self.status_code, self.hint), {}

@@ -24,13 +24,16 @@ from aistorch.errors import (
     MissingExtraError,
     NoEndpointError,
     NoSourceError,
+    ObjectExistsError,
     ObjectNotFoundError,
     ReadError,
     SampleIndexError,
     ServerError,
+    ShardIndexError,
     StateMismatchError,
     TransformError,
     TruncatedReadError,
+    WriteError,
 )
 
 PLAIN = [
@@ -41,6 +44,7 @@ PLAIN = [
     InvalidURLError,
     NoEndpointError,
     NoSourceError,
+    ObjectExistsError,
     SampleIndexError,
     StateMismatchError,
     AIStorchWarning,
@@ -53,6 +57,8 @@ EXAMPLES: list[Exception] = [
     *(kind("what happened, and the remedy", 418, "http://node:1/v1/buckets/b") for kind in REFUSALS),
     *(kind("ais://b/o", 3, ["first", "second"], 503, "Do this") for kind in READS),
     MissingExtraError("server", "the embedded AIStore"),
+    ShardIndexError("ais://b/s.tar.idx", "is damaged: write it anew"),
+    WriteError("ais://b/o", "the disk is full", 507, "Make room"),
 ]
 
 
@@ -101,6 +107,7 @@ def test_a_dataloader_worker_hands_over_the_same_class_and_text(error: Exception
         (NoEndpointError, ValueError),
         (InvalidURLError, ValueError),
         (SampleIndexError, IndexError),
+        (ObjectExistsError, FileExistsError),
         (StateMismatchError, ValueError),
         (EndpointUnreachableError, ConnectionError),
         (MissingExtraError, ImportError),
@@ -111,6 +118,7 @@ def test_a_dataloader_worker_hands_over_the_same_class_and_text(error: Exception
         (ObjectNotFoundError, ErrObjNotFound),
         (ChecksumError, ReadError),
         (TruncatedReadError, ReadError),
+        (WriteError, AISError),
         (TransformError, ReadError),
         (EmptyListingWarning, UserWarning),
     ],
