@@ -1,0 +1,1 @@
+"""TAR shards: read as a stream, written, indexed. Nothing here knows torch."""
