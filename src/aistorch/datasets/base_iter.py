@@ -72,9 +72,7 @@ class AISBaseIterDataset(ABC, IterableDataset[Any]):
             self._reset_iterator()
             chosen, self._obj_iterator = self._obj_iterator, None
             return sum(1 for _ in chosen or ())
-        if self._index is None:
-            self._index = build_index(self._selections)
-        return len(self._index)
+        return len(self._listed())
 
     # Hooks that subclasses written for the SDK's plugin call or replace.
 
@@ -118,12 +116,17 @@ class AISBaseIterDataset(ABC, IterableDataset[Any]):
         self._reset_iterator()
         return self._get_worker_iter_info()[0]
 
-    def _worker_pages(self) -> Iterator[ObjectIndex]:
-        """This worker's objects, in pages as the listing brings them."""
-        share = Share.of_this_process()
+    def _listed(self) -> ObjectIndex:
+        """All objects; lists them, unless that has been done."""
+        if self._index is None:
+            self._index = build_index(self._selections)
+        return self._index
+
+    def _worker_pages(self, share: Share, batch_size: int = 1) -> Iterator[ObjectIndex]:
+        """A worker's objects, every `share.workers`-th batch of them, in pages as the listing brings them."""
         if share.workers > 1 and self._partition_sources_by_worker:
             return self._list(lambda selection: selection.position % share.workers == share.worker)
-        return share.of_pages(self._pages())
+        return share.of_pages(self._pages(), batch_size)
 
     def _pages(self) -> Iterator[ObjectIndex]:
         """All objects, from the index where there is one; a listing that comes to its end is kept as index."""

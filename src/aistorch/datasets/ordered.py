@@ -118,7 +118,7 @@ class Ordered:
         In a DataLoader's worker it is that worker's place. In the main process, samples count as soon as they have been
         handed out; with workers, use the state of an `AISDataLoader`.
         """
-        return {"version": VERSION, "kind": self.kind, **self._position(), **self._identity()}
+        return self._state(self._position())
 
     def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> None:
         """The next iteration goes on where the state was saved; the one after it begins at the start again.
@@ -165,6 +165,9 @@ class Ordered:
             raise StateMismatchError(f"the state was saved by another {owner}: {', '.join(differences)}{advice}")
 
     # What a subclass replaces or calls.
+
+    def _state(self, position: Mapping[str, Any]) -> dict[str, Any]:
+        return {"version": VERSION, "kind": self.kind, **position, **self._identity()}
 
     def _identity(self) -> dict[str, Any]:
         """What has to be the same where a state is loaded; a subclass adds `LISTING`."""

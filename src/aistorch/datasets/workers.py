@@ -23,15 +23,15 @@ class Share(NamedTuple):
         info = get_worker_info()
         return cls() if info is None else cls(info.id, info.num_workers)
 
-    def of_pages(self, pages: Iterable[ObjectIndex]) -> Iterator[ObjectIndex]:
-        """Every `workers`-th object of all pages, beginning with number `worker`."""
+    def of_pages(self, pages: Iterable[ObjectIndex], batch_size: int = 1) -> Iterator[ObjectIndex]:
+        """Every `workers`-th batch of the objects of all pages, beginning with number `worker`."""
         if self.workers == 1:
             yield from pages
             return
         seen = 0
         for page in pages:
-            first = (self.worker - seen) % self.workers
+            batches = np.arange(seen, seen + len(page)) // batch_size
             seen += len(page)
-            part = page.take(np.arange(first, len(page), self.workers))
+            part = page.take(np.flatnonzero(batches % self.workers == self.worker))
             if len(part):
                 yield part

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from functools import cached_property
 from itertools import pairwise
 from typing import TYPE_CHECKING, TypeVar
 
@@ -206,8 +207,13 @@ class ObjectIndex:
         """32 hexadecimal digits that tell whether a dataset is still the one that a position was saved in.
 
         They cover names, sizes, sources and order. Targets and checksums are left out: they change when a
-        cluster moves an object or first caches it, which makes it no other dataset.
+        cluster moves an object or first caches it, which makes it no other dataset. Computed once: a position may be
+        saved after every batch.
         """
+        return self._fingerprint
+
+    @cached_property
+    def _fingerprint(self) -> str:
         digest = xxhash.xxh3_128()
         for column in (
             self.offsets.astype("<u8"),
