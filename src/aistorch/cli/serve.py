@@ -29,14 +29,36 @@ def serve(
         list[str] | None,
         typer.Option(metavar="URL", help="A bucket to be there, e.g. aws://name; may be given several times."),
     ] = None,
+    etl: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=MODULE:FUNCTION",
+            help="An ETL: a function from bytes to bytes, found from this folder or installed, e.g. "
+            "resize=package.module:function; with a parameter etl_args it gets the arguments of each read. "
+            "May be given several times.",
+        ),
+    ] = None,
+    allow_code: Annotated[
+        bool,
+        typer.Option("--allow-code", help="Run ETLs whose code clients send. Whoever reaches the server runs as you."),
+    ] = False,
 ) -> None:
     """Runs an embedded AIStore until Ctrl-C; unless told otherwise, only this machine reaches it."""
     try:
+        from aistorch.server.etl_code import parse_option
         from aistorch.server.serve import ServeOptions, run
     except ModuleNotFoundError as error:
         raise MissingExtraError("server", "aistorch serve") from error
 
-    options = ServeOptions(dir=directory, host=host, port=port, targets=targets, buckets=tuple(bucket or ()))
+    options = ServeOptions(
+        dir=directory,
+        host=host,
+        port=port,
+        targets=targets,
+        buckets=tuple(bucket or ()),
+        etls=dict(map(parse_option, etl or ())),
+        allow_code=allow_code,
+    )
     try:
         run(options, _announce)
     except OSError as error:

@@ -13,7 +13,9 @@ import os
 import sys
 from pathlib import Path
 
+from aistorch.errors import InvalidArgumentError
 from aistorch.server.control import attend
+from aistorch.server.etl_code import parse_option
 from aistorch.server.serve import RunningServer, ServeOptions, run
 
 TOKEN_VARIABLE = "AISTORCH_SERVER_TOKEN"  # noqa: S105  # the variable's name
@@ -32,9 +34,15 @@ def main() -> None:
     parser.add_argument(
         "--token", default=os.environ.get(TOKEN_VARIABLE), help=f"wanted of clients (default: ${TOKEN_VARIABLE})"
     )
+    parser.add_argument("--etl", action="append", default=[], help="an ETL, NAME=package.module:function")
+    parser.add_argument("--allow-code", action="store_true", help="run ETLs whose code clients send")
     parser.add_argument("--attached", action="store_true", help="live and die with the parent process")
     given = parser.parse_args()
     logging.basicConfig(level=logging.WARNING, format="%(name)s: %(message)s")
+    try:
+        etls = dict(map(parse_option, given.etl))
+    except InvalidArgumentError as error:
+        parser.error(str(error))
     options = ServeOptions(
         dir=given.dir,
         host=given.host,
@@ -44,6 +52,8 @@ def main() -> None:
         cert=given.cert,
         key=given.key,
         token=given.token,
+        etls=etls,
+        allow_code=given.allow_code,
     )
     run(options, attend if given.attached else _announce)
 

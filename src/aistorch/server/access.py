@@ -43,7 +43,7 @@ def check_direct(req: Request) -> None:
     """Refuses what a target does only for clients that a proxy has sent.
 
     Raises:
-        BadRequest: For changes to objects.
+        BadRequest: For changes to objects, and calls about ETLs.
         HTTPError: 401 for GetBatch, 403 for bucket calls.
     """
     if req.area == "ml" and not req.redirected:
@@ -52,6 +52,8 @@ def check_direct(req: Request) -> None:
         if req.redirected:
             raise HTTPError(403, f"{req.node.label}: bucket calls on a target are for the cluster's own nodes")
         raise BadRequest(f"{req.node.label}: bucket calls go to the proxy")
+    if req.area == "etl":
+        raise BadRequest(f"{req.node.label}: ETL calls go to the proxy")
     if req.area == "objects" and req.verb not in ("GET", "HEAD") and not req.redirected:
         raise BadRequest(f"{req.node.label}: {req.verb} {req.http.path} is expected to be redirected by a proxy")
 

@@ -18,6 +18,7 @@ from aistorch.server import (
     archive_api,
     bucket_api,
     cluster_api,
+    etl_api,
     getbatch,
     jobs_api,
     list_api,
@@ -31,6 +32,7 @@ from aistorch.server import (
 from aistorch.server.access import check_token
 from aistorch.server.append import Appends
 from aistorch.server.cluster_map import ClusterMap, Node
+from aistorch.server.etl import Etls
 from aistorch.server.fault_effects import inflict
 from aistorch.server.fault_rules import FaultRules
 from aistorch.server.http_errors import BadRequest, HTTPError, MethodNotAllowed
@@ -48,6 +50,7 @@ _MODULES = (
     archive_api,
     bucket_api,
     cluster_api,
+    etl_api,
     getbatch,
     jobs_api,
     list_api,
@@ -68,6 +71,8 @@ class App:
         cluster: The nodes, and who owns what.
         host: The address it is bound to.
         token: What clients must present; None lets everybody in.
+        allow_code: Whether ETLs of code that clients send are run.
+        etls: What makes something else of objects while they are read.
         jobs: What goes on behind the answers.
         uploads: Objects that come in parts.
         appends: Objects that are being appended to.
@@ -75,8 +80,17 @@ class App:
         summary_prefixes: What the summaries under way are about, by job id.
     """
 
-    def __init__(self, store: Store, cluster: ClusterMap, *, host: str = "127.0.0.1", token: str | None = None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        cluster: ClusterMap,
+        *,
+        host: str = "127.0.0.1",
+        token: str | None = None,
+        allow_code: bool = False,
+    ) -> None:
         self.store, self.cluster, self.host, self.token = store, cluster, host, token
+        self.allow_code, self.etls = allow_code, Etls()
         self.jobs, self.uploads, self.appends = Jobs(), Uploads(store), Appends()
         self.faults = FaultRules()
         self.summary_prefixes: dict[str, str] = {}

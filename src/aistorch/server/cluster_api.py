@@ -50,13 +50,3 @@ def _status(req: Request, node_id: str = "") -> web.Response:
     snode = {**members["pmap"], **members["tmap"]}[node_id or req.node.id]
     status = {"status": "online", "deployment": "embedded", "snode": snode, "smap_version": members["version"]}
     return web.json_response(status)
-
-
-@routes.default("GET", "etl")
-async def list_etls(_req: Request) -> web.StreamResponse:
-    """No ETL here; AIStore without Kubernetes says so, too."""
-    raise HTTPError(501, "cannot use ETL: the embedded server has none", "ErrUnsupp")
-
-
-for _verb in ("PUT", "POST", "DELETE"):
-    routes.default(_verb, "etl")(list_etls)

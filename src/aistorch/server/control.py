@@ -11,15 +11,17 @@ import os
 import sys
 from typing import Any
 
+from aistorch.server.etl_code import EtlCode
 from aistorch.server.serve import RunningServer
 
 _PARENT_SECONDS = 1.0
+_MAX_LINE = 1 << 30  # pickled functions may carry data
 
 
 async def attend(server: RunningServer) -> None:
     """Announces the server, obeys until the parent closes the pipe or dies."""
     parent = os.getppid()
-    reader = asyncio.StreamReader()
+    reader = asyncio.StreamReader(limit=_MAX_LINE)
     protocol = asyncio.StreamReaderProtocol(reader)
     await asyncio.get_running_loop().connect_read_pipe(lambda: protocol, sys.stdin)
     _reply(
@@ -50,6 +52,8 @@ async def _obey(server: RunningServer, reader: asyncio.StreamReader) -> None:
 
 async def _execute(server: RunningServer, command: str, **arguments: Any) -> Any:
     faults = server.app.faults
+    if command == "etl":
+        return await server.app.etls.add_code(arguments["name"], EtlCode.from_json(arguments["code"]))
     if command == "start":
         return await server.start_node(arguments["node"])
     if command == "stop":

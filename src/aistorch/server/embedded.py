@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
@@ -20,6 +20,7 @@ from typing import IO, Any
 from aistore.sdk import Client
 
 from aistorch.errors import AIStorchError, InvalidArgumentError, MissingExtraError
+from aistorch.server.etl_code import EtlCode, check_etl_name
 from aistorch.server.faults import Faults
 
 _NEEDED = ("aiohttp", "msgspec")
@@ -51,6 +52,12 @@ class EmbeddedAIStore:
         cert: Certificate (PEM file) for HTTPS.
         key: Its private key, where it is not in the same file.
         token: What clients must present; None lets everybody in.
+        etls: ETLs, by name (6 to 32 characters): functions from bytes to bytes, `{"resize": shrink}`. They run in
+            processes of their own. One that has a parameter `etl_args` is given the arguments of each read, a str:
+            those of an `ETLConfig`, a dict as JSON. Those of a module are imported there; others, also lambdas and
+            those of a script or notebook, are sent with all they refer to.
+        allow_code: Run ETLs whose code clients send, `client.etl(name).init_class()`: they can do whatever this user
+            can. Packages that they need must be installed here.
     """
 
     def __init__(
@@ -64,6 +71,8 @@ class EmbeddedAIStore:
         cert: str | Path | None = None,
         key: str | Path | None = None,
         token: str | None = None,
+        etls: Mapping[str, Callable[..., bytes]] | None = None,
+        allow_code: bool = False,
     ) -> None:
         if targets < 1:
             raise InvalidArgumentError(f"targets is {targets}; at least 1 is needed")
@@ -71,7 +80,8 @@ class EmbeddedAIStore:
             raise InvalidArgumentError(f"buckets is a string; give a list: [{buckets!r}]")
         self._dir, self._token = None if dir is None else Path(dir).absolute(), token
         self._options = {"host": host, "port": port, "targets": targets, "cert": cert, "key": key}
-        self._buckets = tuple(buckets)
+        self._buckets, self._allow_code = tuple(buckets), allow_code
+        self._etls = {check_etl_name(name): EtlCode.of_function(function) for name, function in (etls or {}).items()}
         self._process: subprocess.Popen[str] | None = None
         self._ready: dict[str, Any] = {}
         self._stderr: IO[str] | None = None
@@ -120,6 +130,7 @@ class EmbeddedAIStore:
         Raises:
             MissingExtraError: If the packages that it needs are not installed.
             ServerStartError: If it cannot start; the message has what it said.
+            InvalidArgumentError: If an ETL's code cannot be loaded.
         """
         if self._process is not None:
             return self
@@ -142,6 +153,8 @@ class EmbeddedAIStore:
         )
         try:
             self._ready = self._read(_START_SECONDS)
+            for name, code in self._etls.items():
+                self._command("etl", name=name, code=code.to_json())
         except BaseException:
             self.stop()
             raise
@@ -179,6 +192,7 @@ class EmbeddedAIStore:
     def _arguments(self) -> list[str]:
         options = {**self._options, "dir": self._dir}
         given = [f"--{name}={value}" for name, value in options.items() if value is not None]
+        given += ["--allow-code"] if self._allow_code else []
         return given + [f"--bucket={uri}" for uri in self._buckets]
 
     def _running(self) -> subprocess.Popen[str]:
@@ -201,7 +215,7 @@ class EmbeddedAIStore:
                     pipe.flush()
             except BrokenPipeError:
                 pass  # it has died, which the read below tells
-            reply = self._read(_STOP_SECONDS)
+            reply = self._read(_START_SECONDS if command == "etl" else _STOP_SECONDS)
         if "error" in reply:
             raise InvalidArgumentError(f"the embedded AIStore refused {command!r}: {reply['error']}")
         return reply["result"]

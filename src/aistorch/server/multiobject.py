@@ -11,7 +11,7 @@ from aistorch.server.archive import open_archive
 from aistorch.server.archive_formats import ArchiveFormat
 from aistorch.server.archive_write import Entry, stream_archive
 from aistorch.server.bucket import Bucket
-from aistorch.server.http_errors import BadRequest, ObjectMissing
+from aistorch.server.http_errors import BadRequest, HTTPError, ObjectMissing
 from aistorch.server.jobs import Job
 from aistorch.server.names import check_object_name
 from aistorch.server.templates import Template
@@ -87,14 +87,20 @@ class Renaming:
         return check_object_name(self.prepend + name)
 
 
-def each(names: Iterator[str], bucket: Bucket, job: Job, do: Callable[[str], None]) -> None:
-    """Does something to each object; what somebody deletes meanwhile is noted as an error."""
+def each(
+    names: Iterator[str],
+    bucket: Bucket,
+    job: Job,
+    do: Callable[[str], None],
+    noted: tuple[type[HTTPError], ...] = (ObjectMissing,),
+) -> None:
+    """Does something to each object; what somebody deletes meanwhile is noted as an error, as are others if asked."""
     for name in names:
         job.check()
         try:
             size = bucket.get(name).size
             do(name)
-        except ObjectMissing as error:
+        except noted as error:
             job.fail(error)
         else:
             job.count(size)
@@ -121,6 +127,17 @@ def copy_object(source: Bucket, name: str, target: Bucket, target_name: str, job
             if job is not None:
                 job.check()
             writer.write(piece)
+        writer.commit()
+
+
+def put_object(target: Bucket, name: str, data: bytes) -> None:
+    """Stores an object.
+
+    Raises:
+        BucketMissing: The target was destroyed meanwhile.
+    """
+    with target.writer(name) as writer:
+        writer.write(data)
         writer.commit()
 
 

@@ -1,16 +1,19 @@
-"""Calls that start jobs over many objects: delete, evict, prefetch, copy, archive, and the copying of buckets."""
+"""Calls that start jobs over many objects: delete, evict, prefetch, copy, transform, archive; and over buckets."""
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from aiohttp import web
 
 from aistorch.server.archive_formats import ArchiveError, ArchiveFormat, format_of_mime, format_of_name
 from aistorch.server.bucket import Bucket
-from aistorch.server.http_errors import BadRequest, HTTPError
+from aistorch.server.etl import TransformFailed, transformed
+from aistorch.server.http_errors import BadRequest, HTTPError, ObjectMissing
 from aistorch.server.jobs import Job
-from aistorch.server.multiobject import ArchivePlan, Renaming, Selection, copy_object, each
+from aistorch.server.multiobject import ArchivePlan, Renaming, Selection, copy_object, each, put_object
 from aistorch.server.names import BucketKey, check_object_name
 from aistorch.server.request import Request
 from aistorch.server.routes import Routes
@@ -51,40 +54,41 @@ async def prefetch_objects(req: Request) -> web.StreamResponse:
     return _started(req.app.jobs.start("prefetch-listrange", bucket.key, work))
 
 
-@routes.action("POST", "buckets", "copy-listrange")
+@routes.action("POST", "buckets", "copy-listrange", "etl-listrange")
 async def copy_objects(req: Request) -> web.StreamResponse:
-    """Copies the selected objects to another bucket, which is made if it does not exist."""
-    bucket, value = req.bucket, await _value(req)
+    """Copies the selected objects to another bucket, which is made if it does not exist; through an ETL if asked."""
+    bucket, value, kind = req.bucket, await _value(req), (await req.action()).action
     selection, rename, to = Selection(value), Renaming.of(value), BucketKey.from_json(value.get("tobck"))
-    dry, target = bool(value.get("dry_run")), _target(req, to)
+    dry, put, target = bool(value.get("dry_run")), _copying(req, kind, value), _target(req, to)
 
     def work(job: Job) -> None:
         def copy(name: str) -> None:
             if not dry:
-                copy_object(bucket, name, target, rename(name), job)
+                put(bucket, name, target, rename(name), job)
 
-        each(selection.existing(bucket, job), bucket, job, copy)
+        each(selection.existing(bucket, job), bucket, job, copy, _noted(value))
 
-    return _started(req.app.jobs.start("copy-listrange", bucket.key, work, to, prefix="tco-"))
+    return _started(req.app.jobs.start(kind, bucket.key, work, to, prefix="tco-"))
 
 
-@routes.action("POST", "buckets", "copy-bck")
+@routes.action("POST", "buckets", "copy-bck", "etl-bck")
 async def copy_bucket(req: Request) -> web.StreamResponse:
-    """Copies all objects, or those with a prefix, to another bucket, which is made if it does not exist."""
-    bucket, value, to = req.bucket, await _value(req), _bucket_to(req)
+    """Copies all objects, or those with a prefix, to another bucket, made where missing; through an ETL if asked."""
+    bucket, value, to, kind = req.bucket, await _value(req), _bucket_to(req), (await req.action()).action
     if to == bucket.key:
         raise BadRequest(f'cannot copy bucket "{to.cname()}" onto itself')
     prefix, rename, dry = str(value.get("prefix") or ""), Renaming.of(value), bool(value.get("dry_run"))
+    put = _copying(req, kind, value)
     target = bucket if dry else _target(req, to)
 
     def work(job: Job) -> None:
         def copy(name: str) -> None:
             if not dry:
-                copy_object(bucket, name, target, rename(name), job)
+                put(bucket, name, target, rename(name), job)
 
-        each(bucket.names(prefix), bucket, job, copy)
+        each(bucket.names(prefix), bucket, job, copy, _noted(value))
 
-    return _started(req.app.jobs.start("copy-bck", bucket.key, work, to))
+    return _started(req.app.jobs.start(kind, bucket.key, work, to))
 
 
 @routes.action("PUT", "buckets", "archive")
@@ -106,10 +110,23 @@ async def archive_objects(req: Request) -> web.StreamResponse:
     return _started(req.app.jobs.start("archive", bucket.key, plan.run, to))
 
 
-@routes.action("POST", "buckets", "etl-bck", "etl-listrange")
-async def transform_objects(_: Request) -> web.StreamResponse:
-    """There is no ETL here."""
-    raise HTTPError(501, "cannot use ETL: the embedded server has none", "ErrUnsupp")
+def _copying(req: Request, kind: str, value: Mapping[str, Any]) -> Callable[[Bucket, str, Bucket, str, Job], None]:
+    """How an object is copied by a job of that kind: as it is, or as its ETLs make it, which run in this loop."""
+    if not kind.startswith("etl-"):
+        return copy_object
+    etls = req.app.etls.running([str(value.get("id") or ""), *map(str, value.get("pipeline") or ())])
+    loop = asyncio.get_running_loop()
+
+    def transform(source: Bucket, name: str, target: Bucket, target_name: str, _job: Job) -> None:
+        made = asyncio.run_coroutine_threadsafe(transformed(etls, source, name), loop).result()
+        put_object(target, target_name, made)
+
+    return transform
+
+
+def _noted(value: Mapping[str, Any]) -> tuple[type[HTTPError], ...]:
+    """What ends no job: with `coer`, continue on error, a failing ETL neither."""
+    return (ObjectMissing, TransformFailed) if value.get("coer") else (ObjectMissing,)
 
 
 def _archive_format(name: str, mime: str) -> ArchiveFormat:

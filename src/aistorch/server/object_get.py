@@ -8,18 +8,12 @@ from aiohttp import web
 
 from aistorch.server.data_response import send_data
 from aistorch.server.headers import object_headers
-from aistorch.server.http_errors import BadRequest, HTTPError, RangeNotSatisfiable
+from aistorch.server.http_errors import BadRequest, RangeNotSatisfiable
 from aistorch.server.ranges import content_range, parse_range
 from aistorch.server.request import Request
 from aistorch.server.routes import Routes
 
 routes = Routes()
-
-
-@routes.query("GET", "objects", "etl_name")
-async def get_transformed(_req: Request) -> web.StreamResponse:
-    """ETL needs Kubernetes; AIStore without it answers so, too."""
-    raise HTTPError(501, "cannot use ETL: the embedded server has none", "ErrUnsupp")
 
 
 @routes.default("GET", "objects")

@@ -6,8 +6,10 @@ import asyncio
 
 from aiohttp import web
 
+from aistorch.server.etl import transformed
+from aistorch.server.etl_api import etls_of
 from aistorch.server.http_errors import BadRequest
-from aistorch.server.multiobject import copy_object
+from aistorch.server.multiobject import copy_object, put_object
 from aistorch.server.names import BucketKey, check_object_name
 from aistorch.server.request import Request
 from aistorch.server.routes import Routes
@@ -17,10 +19,14 @@ routes = Routes()
 
 @routes.query("PUT", "objects", "object_to")
 async def copy_one(req: Request) -> web.StreamResponse:
-    """Copies the object to another name, in the same bucket or in another one that exists."""
+    """Copies the object to another name, in the same bucket or in another one that exists; through an ETL if named."""
     key, name = BucketKey.from_uname(req.query["object_to"])
-    target = req.app.store.bucket(key)
-    await asyncio.to_thread(copy_object, req.bucket, req.object_name, target, check_object_name(name))
+    source, target, new_name = req.bucket, req.app.store.bucket(key), check_object_name(name)
+    if req.query.get("etl_name"):
+        made = await transformed(etls_of(req), source, req.object_name, req.query.get("etl_args", ""))
+        await asyncio.to_thread(put_object, target, new_name, made)
+    else:
+        await asyncio.to_thread(copy_object, source, req.object_name, target, new_name)
     return web.Response()
 
 

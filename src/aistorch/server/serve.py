@@ -8,13 +8,14 @@ import signal
 import ssl
 import tempfile
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from aistorch.server.app import App
 from aistorch.server.cluster_map import MAINTENANCE, ClusterMap, Node
+from aistorch.server.etl_code import EtlCode
 from aistorch.server.listener import Listener
 from aistorch.server.names import BucketKey
 from aistorch.server.store import Store
@@ -33,6 +34,8 @@ class ServeOptions:
         cert: Certificate (PEM) for HTTPS.
         key: Its private key; None where it is in the same file.
         token: What clients must present; None lets everybody in.
+        etls: ETLs to be there, by name.
+        allow_code: Whether ETLs of code that clients send are run.
     """
 
     dir: Path | None = None
@@ -43,6 +46,8 @@ class ServeOptions:
     cert: Path | None = None
     key: Path | None = None
     token: str | None = field(default=None, repr=False)
+    etls: Mapping[str, EtlCode] = field(default_factory=dict)
+    allow_code: bool = False
 
 
 class RunningServer:
@@ -54,11 +59,11 @@ class RunningServer:
     """
 
     def __init__(self, options: ServeOptions, root: Path) -> None:
-        self.root, store = root, Store(root)
+        self.root, store, self._etls = root, Store(root), options.etls
         for uri in options.buckets:
             store.ensure(BucketKey.from_uri(uri))
         cluster = ClusterMap(uuid.uuid4().hex[:9], options.targets, "https" if options.cert else "http")
-        self.app = App(store, cluster, host=options.host, token=options.token)
+        self.app = App(store, cluster, host=options.host, token=options.token, allow_code=options.allow_code)
         tls = _tls_context(options)
         self._listeners = {cluster.proxy.id: Listener(self.app, cluster.proxy, options.port, tls)}
         for node in cluster.targets.values():
@@ -78,7 +83,15 @@ class RunningServer:
         return {node.id: self._url(node) for node in self.app.cluster.targets.values()}
 
     async def start(self) -> None:
-        """Opens all ports."""
+        """Starts all ETLs, then opens all ports.
+
+        Raises:
+            BadRequest: If an ETL's code cannot be loaded.
+        """
+        await asyncio.gather(*(self.app.etls.add_code(name, code) for name, code in self._etls.items()))
+        await self._open()
+
+    async def _open(self) -> None:
         for listener in self._listeners.values():
             await listener.start()
 
@@ -87,7 +100,8 @@ class RunningServer:
         for listener in self._listeners.values():
             await listener.stop()
             listener.close()
-        self.app.jobs.close()
+        await self.app.etls.close()
+        await asyncio.to_thread(self.app.jobs.close)  # some wait for what ETLs do in this loop
         self.app.store.close()
 
     async def start_node(self, node_id: str) -> None:
@@ -112,7 +126,7 @@ class RunningServer:
         for node in self.app.cluster.targets.values():
             if node.flags & MAINTENANCE:
                 self.app.cluster.set_maintenance(node.id, False)
-        await self.start()
+        await self._open()
 
     def _listener(self, node_id: str) -> Listener:
         if self.app.cluster.single and node_id in self.app.cluster.targets:
@@ -135,7 +149,7 @@ def run(options: ServeOptions, attend: Callable[[RunningServer], Awaitable[None]
     Raises:
         OSError: If a port is taken, or the folder cannot be written.
         StoreLockedError: If another server uses the folder.
-        BadRequest: If a bucket's URI is not valid.
+        BadRequest: If a bucket's URI is not valid, or an ETL's code cannot be loaded.
     """
     root = options.dir or Path(tempfile.mkdtemp(prefix="aistorch-"))
     try:
@@ -150,14 +164,16 @@ async def _serve(options: ServeOptions, root: Path, attend: Callable[[RunningSer
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     server = RunningServer(options, root)
-    await server.start()
-    waiting: list[asyncio.Future[Any]] = [asyncio.ensure_future(stop.wait())]
-    if attend is not None:
-        waiting.append(asyncio.ensure_future(attend(server)))
-    done, pending = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-    for task in pending:
-        task.cancel()
-    await server.stop()
+    try:
+        await server.start()
+        waiting: list[asyncio.Future[Any]] = [asyncio.ensure_future(stop.wait())]
+        if attend is not None:
+            waiting.append(asyncio.ensure_future(attend(server)))
+        done, pending = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        for task in pending:
+            task.cancel()
+    finally:
+        await server.stop()
     for task in done:
         task.result()
 
