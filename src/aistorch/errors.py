@@ -10,6 +10,7 @@ cannot, see `aistore.sdk.errors`).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from tarfile import TarError
 from typing import Any
 
 from aistore.sdk.errors import AISError, ErrBckNotFound, ErrObjNotFound
@@ -27,6 +28,14 @@ class EmptyListingWarning(AIStorchWarning):
     """A bucket or prefix holds no objects, which is more often a typing error than an intention."""
 
 
+class StaleShardIndexWarning(AIStorchWarning):
+    """The index beside a shard is damaged or belongs to an earlier version of it, so the shard is read without."""
+
+
+class UnequalLengthsWarning(AIStorchWarning):
+    """Sources that are read side by side do not have as many samples each; the longer ones are not read to the end."""
+
+
 class MissingExtraError(AIStorchError, ImportError):
     """A feature needs packages that were not installed."""
 
@@ -36,6 +45,10 @@ class MissingExtraError(AIStorchError, ImportError):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.extra, self.feature)
+
+
+class DataPipesUnavailableError(AIStorchError, ImportError):
+    """This torch has no DataPipes any more."""
 
 
 class InvalidArgumentError(AIStorchError, ValueError):
@@ -60,6 +73,10 @@ class NoEndpointError(InvalidArgumentError):
 
 class StateMismatchError(InvalidArgumentError):
     """A saved state does not fit the dataset or loader that it is loaded onto."""
+
+
+class UnequalLengthsError(InvalidArgumentError):
+    """Sources that are read side by side do not have as many samples each."""
 
 
 class SampleIndexError(AIStorchError, IndexError):
@@ -148,6 +165,52 @@ class TransformError(ReadError):
     """The ETL failed on the object."""
 
     situation = "could not be transformed"
+
+
+class ShardError(AIStorchError, TarError):
+    """A shard cannot be read.
+
+    Args:
+        shard: The shard, as `provider://bucket/name`.
+        member: The file in it where that happened, "" where none is known.
+        offset: The byte of the archive, before any compression, where that happened; None where none is known.
+        problem: What was found there, and what to do about it.
+    """
+
+    situation = "cannot be read"
+
+    def __init__(self, shard: str, member: str = "", offset: int | None = None, problem: str = "") -> None:
+        self.shard, self.member, self.offset, self.problem = shard, member, offset, problem
+        file = f" in member {member!r}" if member else ""
+        place = "" if offset is None else f" at byte {offset}"
+        super().__init__(f"{shard} {self.situation}{file}{place}{problem and ': '}{problem}")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.shard, self.member, self.offset, self.problem), {}
+
+
+class DamagedShardError(ShardError):
+    """A header, a checksum or compressed data of a shard is not what the format allows."""
+
+    situation = "is damaged"
+
+
+class TruncatedShardError(ShardError):
+    """A shard ends in the middle of something."""
+
+    situation = "ends too early"
+
+
+class ScatteredSampleError(ShardError):
+    """The files of a sample do not stand side by side, so that it would be taken for two."""
+
+    situation = "has the files of a sample in several places"
+
+
+class DuplicateMemberError(ShardError):
+    """A sample has two files of the same name."""
+
+    situation = "has two files of the same name"
 
 
 class ShardIndexError(AIStorchError):

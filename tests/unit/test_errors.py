@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import pickle
+import tarfile
 
 import pytest
 from aistore.sdk.errors import AISError, ErrBckNotFound, ErrObjNotFound
@@ -17,6 +18,9 @@ from aistorch.errors import (
     ArgumentTypeError,
     BucketNotFoundError,
     ChecksumError,
+    DamagedShardError,
+    DataPipesUnavailableError,
+    DuplicateMemberError,
     EmptyListingWarning,
     EndpointUnreachableError,
     InvalidArgumentError,
@@ -28,17 +32,21 @@ from aistorch.errors import (
     ObjectNotFoundError,
     ReadError,
     SampleIndexError,
+    ScatteredSampleError,
     ServerError,
+    ShardError,
     ShardIndexError,
     StateMismatchError,
     TransformError,
     TruncatedReadError,
+    TruncatedShardError,
     WriteError,
 )
 
 PLAIN = [
     AIStorchError,
     ArgumentTypeError,
+    DataPipesUnavailableError,
     EndpointUnreachableError,
     InvalidArgumentError,
     InvalidURLError,
@@ -52,6 +60,7 @@ PLAIN = [
 ]
 REFUSALS = [ServerError, BucketNotFoundError, AccessDeniedError]
 READS = [ReadError, ObjectNotFoundError, ChecksumError, TruncatedReadError, TransformError]
+SHARDS = [ShardError, DamagedShardError, TruncatedShardError, ScatteredSampleError, DuplicateMemberError]
 EXAMPLES: list[Exception] = [
     *(kind("what happened, and the remedy") for kind in PLAIN),
     *(kind("what happened, and the remedy", 418, "http://node:1/v1/buckets/b") for kind in REFUSALS),
@@ -120,6 +129,11 @@ def test_a_dataloader_worker_hands_over_the_same_class_and_text(error: Exception
         (TruncatedReadError, ReadError),
         (WriteError, AISError),
         (TransformError, ReadError),
+        (ShardError, tarfile.TarError),
+        (DamagedShardError, ShardError),
+        (TruncatedShardError, ShardError),
+        (ScatteredSampleError, ShardError),
+        (DuplicateMemberError, ShardError),
         (EmptyListingWarning, UserWarning),
     ],
 )
@@ -140,3 +154,13 @@ def test_a_refusal_has_what_users_of_the_sdk_look_at() -> None:
     error = BucketNotFoundError("no such bucket", 404, "http://node:1/v1/buckets/b")
     assert (error.status_code, error.message, error.req_url) == (404, "no such bucket", "http://node:1/v1/buckets/b")
     assert str(error) == "no such bucket"
+
+
+def test_an_error_of_a_shard_tells_shard_member_place_and_problem() -> None:
+    error = DamagedShardError("ais://b/s.tar", "a/001.jpg", 512, "no size")
+    assert str(error) == "ais://b/s.tar is damaged in member 'a/001.jpg' at byte 512: no size"
+    assert (error.shard, error.member, error.offset, error.problem) == ("ais://b/s.tar", "a/001.jpg", 512, "no size")
+    assert str(TruncatedShardError("ais://b/s.tar", offset=0, problem="it is empty")) == (
+        "ais://b/s.tar ends too early at byte 0: it is empty"
+    )
+    assert str(DuplicateMemberError("ais://b/s.tar")) == "ais://b/s.tar has two files of the same name"
