@@ -8,6 +8,11 @@ from typing import Literal
 from aistorch.errors import DuplicateMemberError, InvalidArgumentError, ScatteredSampleError
 from aistorch.shards.tar import Member
 
+Group = Literal["adjacent", "shard"]
+
+Group = Literal["adjacent", "shard"]
+"""Where in a shard the files of a sample may stand."""
+
 Sample = tuple[str, dict[str, bytes]]
 """Key of a sample, and its files' contents by their extensions, in the order of the archive."""
 
@@ -35,7 +40,7 @@ class Grouper:
         InvalidArgumentError: `group` is neither.
     """
 
-    def __init__(self, shard: str, group: Literal["adjacent", "shard"] = "adjacent") -> None:
+    def __init__(self, shard: str, group: Group = "adjacent") -> None:
         if group not in ("adjacent", "shard"):
             raise InvalidArgumentError(f"group is {group!r}; use 'adjacent' or 'shard'")
         self.shard = shard
