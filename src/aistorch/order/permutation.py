@@ -10,9 +10,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from aistorch.errors import InvalidArgumentError, SampleIndexError
 
-# What is half as wide as the largest domain is computed in 32 bits, which numpy does twice as fast as 64.
+# Half of the bits fit 32, with which numpy computes twice as fast as with 64.
 MAX_COUNT = 1 << 62
 _ROUNDS = 8
+# Of a few bits a round mixes little; with 8 rounds some orders of 5 come 10 % more often than others, with 16 none.
+_FEW, _ROUNDS_OF_FEW = 1024, 24
 # Intermediate results of this many positions stay in a core's cache.
 _BLOCK = 1 << 14
 # The finalizer of MurmurHash3 (32 bits): every bit of what goes in changes every bit of what comes out.
@@ -31,7 +33,8 @@ def epoch_permutation(count: int, seed: int, epoch: int) -> Permutation:
     Raises:
         InvalidArgumentError: There can be no such number of positions.
     """
-    digest = hashlib.blake2b(f"{seed}/{epoch}".encode(), digest_size=8 * _ROUNDS).digest()
+    rounds = _ROUNDS_OF_FEW if count <= _FEW else _ROUNDS
+    digest = hashlib.shake_128(f"{seed}/{epoch}".encode()).digest(8 * rounds)
     words = np.frombuffer(digest, dtype="<u4").tolist()
     return Permutation(count, tuple(zip(words[::2], words[1::2], strict=True)))
 
@@ -77,25 +80,27 @@ class Permutation:
         if len(flat):
             self._check(int(flat.min()))
             self._check(int(flat.max()))
-        mapped = np.empty_like(flat)
-        for first in range(0, len(flat), _BLOCK):
-            mapped[first : first + _BLOCK] = self._walk(flat[first : first + _BLOCK], forward)
+        mapped = self._pass(flat, forward)
+        outside = np.flatnonzero(mapped >= self.count)
+        while len(outside):
+            mapped[outside] = again = self._pass(mapped[outside], forward)
+            outside = outside[again >= self.count]
         return mapped.reshape(given.shape)
 
     def _check(self, number: int) -> None:
         if not 0 <= number < self.count:
             raise SampleIndexError(f"position {number} is outside a permutation of {self.count}")
 
-    def _walk(self, numbers: NDArray[np.int64], forward: bool) -> NDArray[np.int64]:
-        mapped = self._network(numbers, forward)
-        outside = np.flatnonzero(mapped >= self.count)
-        while len(outside):
-            mapped[outside] = again = self._network(mapped[outside], forward)
-            outside = outside[again >= self.count]
+    def _pass(self, numbers: NDArray[np.int64], forward: bool) -> NDArray[np.int64]:
+        """Once through the network."""
+        mapped = np.empty_like(numbers)
+        for first in range(0, len(numbers), _BLOCK):
+            part = slice(first, first + _BLOCK)
+            mapped[part] = self._network(numbers[part], forward)
         return mapped
 
     def _network(self, numbers: NDArray[np.int64], forward: bool) -> NDArray[np.int64]:
-        """One pass: each round adds a keyed hash of one part of the bits to the other part, in turn."""
+        """Each round adds a keyed hash of one part of the bits to the other part, in turn."""
         low_bits = ((self.count - 1).bit_length() + 1) // 2
         high_bits = (self.count - 1).bit_length() - low_bits
         parts = [(numbers >> low_bits).astype(np.uint32), (numbers & ((1 << low_bits) - 1)).astype(np.uint32)]
@@ -110,7 +115,7 @@ class Permutation:
 
 
 def _hash(part: NDArray[np.uint32], key: int, other_key: int) -> NDArray[np.uint32]:
-    hashed = part ^ np.uint32(key)
+    hashed: NDArray[np.uint32] = part ^ np.uint32(key)
     hashed *= _FACTOR_1
     hashed ^= hashed >> _SHIFT_1
     hashed += np.uint32(other_key)

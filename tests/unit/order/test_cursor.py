@@ -66,7 +66,7 @@ def test_a_place_between_batches_holds_for_any_number_of_ranks() -> None:
 def test_a_place_within_a_batch_holds_for_as_many_ranks_alone() -> None:
     cursor = Cursor(ranks=2, taken=9).normalised(4)
     assert cursor.for_world(2) == cursor
-    with pytest.raises(StateMismatchError, match="1 samples into a batch by 2 ranks.*by 3"):
+    with pytest.raises(StateMismatchError, match=r"1 samples into a batch by 2 ranks.*by 3"):
         cursor.for_world(3)
 
 
