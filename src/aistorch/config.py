@@ -81,3 +81,24 @@ class ReadConfig:
             raise InvalidArgumentError(f"ReadConfig.split_from is {self.split_from} bytes; it must be positive")
         if self.in_flight is not None and self.in_flight < 1:
             raise InvalidArgumentError(f"ReadConfig.in_flight is {self.in_flight}; use 1 or more, or None")
+
+
+@dataclass(frozen=True, slots=True)
+class ShuffleConfig:
+    """How the samples of shards are shuffled, besides the order of the shards.
+
+    Samples are gathered, and each gathering is handed out in a random order. One ends at whichever limit is reached
+    first; both are part of the order, so a saved state wants the same ones.
+
+    Attributes:
+        buffer: Samples gathered.
+        max_bytes: Bytes gathered, or one sample.
+    """
+
+    buffer: int = 1000
+    max_bytes: int = 64 * MIB
+
+    def __post_init__(self) -> None:
+        for name in ("buffer", "max_bytes"):
+            if getattr(self, name) < 1:
+                raise InvalidArgumentError(f"ShuffleConfig.{name} is {getattr(self, name)}; it must be positive")

@@ -1,0 +1,167 @@
+"""The order of shards: which pieces are this worker's, and how far it is with them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict, astuple, dataclass, field
+from typing import Any, ClassVar, TypeVar
+
+import numpy as np
+
+from aistorch.config import ShuffleConfig
+from aistorch.datasets.ordered import Ordered
+from aistorch.datasets.ranks import World
+from aistorch.datasets.workers import Share
+from aistorch.errors import StateMismatchError
+from aistorch.order.permutation import epoch_permutation
+from aistorch.order.shards import Piece, deal_whole, pieces_of_run, run_of_rank, run_of_worker
+from aistorch.shards.catalog import Catalog
+from aistorch.shards.pieces import Run
+from aistorch.shards.window import Window, windows
+
+T = TypeVar("T")
+
+
+@dataclass
+class ShardPlace:
+    """Where one iteration is.
+
+    Attributes:
+        piece: Number of the piece of this worker that is being read.
+        sample: How many samples of it have been handed out; where samples are gathered and shuffled, how many came
+            before the gathering.
+        window: Number of the gathering.
+        taken: How many samples of the gathering have been handed out.
+    """
+
+    piece: int = 0
+    sample: int = 0
+    window: int = 0
+    taken: int = 0
+
+
+@dataclass
+class Reading:
+    """One iteration: whose it is, and where."""
+
+    epoch: int
+    world: World
+    share: Share
+    place: ShardPlace
+    process: int = field(default_factory=os.getpid)
+
+
+class OrderedByShard(Ordered):
+    """A mixin: deals shards, and parts of them, and counts their samples.
+
+    A subclass sets `_gathering` and has a `_catalog`.
+    """
+
+    kind: ClassVar[str] = "shards"
+    _gathering: ShuffleConfig | None = None
+    _reading: Reading | None = None
+
+    @property
+    def _catalog(self) -> Catalog:
+        raise NotImplementedError
+
+    def _start(self) -> Reading:
+        """Begins an iteration."""
+        state, share = self._begin(), Share.of_this_process()
+        place = ShardPlace() if state is None else _place_for(state, self._world, share)
+        self._reading = Reading(self.epoch, self._world, share, place)
+        return self._reading
+
+    def _samples_of_rank(self) -> int:
+        """How many samples this rank has in an epoch."""
+        catalog, (rank, ranks) = self._catalog, self._world
+        counts = catalog.counts(range(len(catalog.shards)))
+        if ranks == 1 or self.even != "off":
+            return len(run_of_rank(sum(counts), rank, ranks, self.even == "pad"))
+        return sum(piece.count(counts[piece.shard]) for piece in deal_whole(self._in_order(), rank, ranks))
+
+    def _in_order(self) -> list[Piece]:
+        """All shards, in the order of the epoch."""
+        shards = np.arange(len(self._catalog.shards))
+        if self.shuffle:
+            shards = epoch_permutation(len(shards), self.seed, self.epoch)(shards)
+        return [Piece(shard) for shard in shards.tolist()]
+
+    def _pieces(self, world: World, share: Share) -> list[Piece]:
+        """What a worker of a rank reads of an epoch, in this order."""
+        shards = self._in_order()
+        if world.size == 1 or self.even == "off":
+            return deal_whole(deal_whole(shards, *world), *share)
+        order = [piece.shard for piece in shards]
+        counts = self._catalog.counts(order)
+        run = run_of_rank(sum(counts), *world, pad=self.even == "pad")
+        return list(pieces_of_run(run_of_worker(run, self.batch_size or 1, *share), order, counts))
+
+    def _follow(self, runs: Iterable[Run[T]], reading: Reading, size_of: Callable[[T], int]) -> Iterator[T]:
+        """The samples of runs, which begin at the place of a reading; moves that along with them."""
+        if self._gathering is None:
+            return self._follow_plain(runs, reading.place)
+        return self._follow_shuffled(windows(runs, self._gathering, size_of, reading.place.window), reading)
+
+    def _follow_plain(self, runs: Iterable[Run[T]], place: ShardPlace) -> Iterator[T]:
+        first_piece, first_sample = place.piece, place.sample
+        for run in runs:
+            place.piece = first_piece + run.piece
+            place.sample = run.first + (first_sample if run.piece == 0 else 0)
+            for sample in run.samples:
+                place.sample += 1
+                yield sample
+
+    def _follow_shuffled(self, gathered: Iterable[Window[T]], reading: Reading) -> Iterator[T]:
+        place = reading.place
+        first_piece, first_sample, skip = place.piece, place.sample, place.taken
+        reader = reading.world.rank + reading.world.size * reading.share.worker
+        for window in gathered:
+            place.piece = first_piece + window.piece
+            place.sample = window.first + (first_sample if window.piece == 0 else 0)
+            place.window, place.taken = window.number, skip
+            for sample in window.shuffled(self.seed, reading.epoch, reader)[skip:]:
+                place.taken += 1
+                yield sample
+            skip = 0
+
+    def _identity(self) -> dict[str, Any]:
+        shards = self._catalog.shards
+        gathering = None if self._gathering is None else list(astuple(self._gathering))
+        own = {"gathering": gathering, "count": len(shards), "fingerprint": shards.fingerprint()}
+        return super()._identity() | own
+
+    def _position(self) -> dict[str, Any]:
+        if (state := self._waiting()) is not None:
+            return {name: state[name] for name in _POSITION if name in state}
+        reading = self._reading
+        if reading is None or reading.process != os.getpid() or reading.epoch != self.epoch:
+            return {"epoch": self.epoch}
+        whose = {"rank": reading.world.rank, "world_size": reading.world.size, **reading.share._asdict()}
+        return {"epoch": reading.epoch, **whose, **asdict(reading.place)}
+
+    def _go_to(self, state: Mapping[str, Any]) -> None:
+        if "piece" in state and not all(isinstance(state.get(name), int) for name in _POSITION):
+            raise StateMismatchError(f"the state lacks one of {', '.join(_POSITION)}, or it is no whole number")
+
+
+_POSITION = ("epoch", "rank", "world_size", "worker", "workers", "piece", "sample", "window", "taken")
+
+
+def _place_for(state: Mapping[str, Any], world: World, share: Share) -> ShardPlace:
+    """The place in a state.
+
+    Raises:
+        StateMismatchError: It is that of another rank or worker.
+    """
+    if "piece" not in state:
+        return ShardPlace()
+    saved = World(state["rank"], state["world_size"]), Share(state["worker"], state["workers"])
+    if saved != (world, share):
+        was, here = (f"worker {w.worker} of {w.workers} of rank {r.rank} of {r.size}" for r, w in (saved, (world, share)))
+        raise StateMismatchError(
+            f"the state was saved by {was}, and cannot be gone on with by {here}: shards are dealt to each of them, so "
+            "go on with as many ranks and workers, or begin the epoch anew"
+        )
+    return ShardPlace(*(state[name] for name in ("piece", "sample", "window", "taken")))

@@ -1,0 +1,179 @@
+"""The iterable dataset over shards: samples made of the files in TAR archives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from functools import cached_property
+from typing import Any
+
+from aistore.sdk.etl import ETLConfig
+
+from aistorch.config import ReadConfig, ShuffleConfig
+from aistorch.datasets.base_iter import AISBaseIterDataset
+from aistorch.datasets.etl import etl_config
+from aistorch.datasets.shard_order import OrderedByShard
+from aistorch.datasets.workers import Share
+from aistorch.fetch.reader import Reader
+from aistorch.index.object_index import ObjectIndex
+from aistorch.order.deal import Even
+from aistorch.order.shards import Piece
+from aistorch.progress import Progress
+from aistorch.shards.catalog import Catalog
+from aistorch.shards.grouping import Group
+from aistorch.shards.pieces import PieceReader
+from aistorch.shards.stream import ShardSample, ShardStream
+from aistorch.shards.zero_dict import ZeroDict as _ZeroDict
+from aistorch.sources.resolve import PrefixMap, SourceList
+
+
+class AISShardReader(OrderedByShard, AISBaseIterDataset):
+    """Samples of shards, streamed: yields `(name: str, files: ZeroDict)`, the files by extension, as bytes.
+
+    A shard is a TAR archive, plain or compressed (gzip, lz4, zstd: by its content, not its name), or a zip. A file's
+    key is its folder and its name up to the first dot, the rest is its extension, and files of one key make a sample;
+    that is the rule of webdataset. A sample's name is its base name, or its whole key in shards in which base names are
+    not unique. Files without an extension belong to no sample.
+
+    Every sample has all extensions of its shard, and of those read before it, with `b""` for what it lacks, so that the
+    default collate function can make batches. They are known before the shard's end from, in this order:
+    `extensions`; the index beside the shard (`ShardWriter`, `aistorch shard`); the shard itself, where it takes no more
+    than half of the byte budget, since it is held back then until it is complete; the server's listing of the archive.
+    What none of these can tell (larger .tar.zst, the output of an ETL) is held back whatever its size.
+
+    Args:
+        bucket_list (Bucket | list[Bucket]): Buckets or other sources, whose objects are shards; names ending in `.idx`
+            are left out.
+        prefix_map: See `AISBaseIterDataset`.
+        etl_name (str | ETLConfig): An ETL that exists on the cluster, applied to each shard.
+        show_progress (bool): Show a bar with samples and bytes a second; in a DataLoader's worker, with its number.
+        partition_sources_by_worker: See `AISBaseIterDataset`.
+        client_url: See `AISBaseIterDataset`.
+        urls_list: See `AISBaseIterDataset`.
+        config (ReadConfig): How shards are read.
+        extensions (Sequence[str]): All extensions, where they are known; shards then stream without being held back.
+        group (str): "adjacent": the files of a sample stand side by side, and it is an error if they do not. "shard":
+            they may stand anywhere in their shard, which is held in memory.
+        shuffle (bool | ShuffleConfig): Read shards in another order each epoch, and shuffle samples within a gathering
+            of them; True is `ShuffleConfig()`.
+        seed (int): What that order depends on besides the epoch.
+        batch_size (int): That of the DataLoader, which ranks and workers split by; `AISDataLoader` tells it.
+        even (str): With several ranks: "pad" repeats samples, fewer than there are ranks, so that each rank has as
+            many; "drop" leaves out as few; both must know how many samples each shard has, from its index, else the
+            server's listing. "off" deals whole shards instead.
+        rank (int): Of this process; by default what `torch.distributed` or `RANK` say when iteration starts.
+        world_size (int): How many ranks there are; by default likewise.
+    """
+
+    ZeroDict = _ZeroDict
+
+    def __init__(
+        self,
+        bucket_list: SourceList | None = None,
+        prefix_map: PrefixMap | None = None,
+        etl_name: str | ETLConfig | None = None,
+        show_progress: bool = False,
+        partition_sources_by_worker: bool = False,
+        *,
+        client_url: str | None = None,
+        urls_list: str | Sequence[str] | None = None,
+        config: ReadConfig | None = None,
+        extensions: Sequence[str] | None = None,
+        group: Group = "adjacent",
+        shuffle: bool | ShuffleConfig = False,
+        seed: int = 0,
+        batch_size: int | None = None,
+        even: Even = "pad",
+        rank: int | None = None,
+        world_size: int | None = None,
+    ) -> None:
+        self._etl = etl_config(etl_name)  # refused before anything is listed
+        super().__init__(
+            bucket_list, prefix_map, partition_sources_by_worker, client_url=client_url, urls_list=urls_list
+        )
+        self._set_order(
+            shuffle=bool(shuffle), seed=seed, batch_size=batch_size, even=even, rank=rank, world_size=world_size
+        )
+        self._gathering = shuffle if isinstance(shuffle, ShuffleConfig) else ShuffleConfig() if shuffle else None
+        self._show_progress = show_progress
+        self._config = config or ReadConfig()
+        self._declared = tuple(extensions) if extensions is not None else None
+        self._group = group
+
+    def __iter__(self) -> Iterator[ShardSample]:
+        """The samples of this rank and worker.
+
+        Raises:
+            ShardError: A shard is damaged, or its files cannot be grouped; a `tarfile.TarError`, too.
+            AIStorchError: A shard could not be listed or read. All samples before have been yielded.
+        """
+        samples = self._samples()
+        if not self._show_progress:
+            yield from samples
+            return
+        share = Share.of_this_process()
+        with Progress(True, type(self).__name__, worker=share.worker if share.workers > 1 else None) as progress:
+            for sample in samples:
+                yield sample
+                progress.update(_size(sample))
+
+    def __len__(self) -> int:
+        """How many samples this rank yields in an epoch.
+
+        Known from the indices beside the shards; without one, the server's listing of each shard is asked for, and
+        what that cannot open is read.
+        """
+        return self._samples_of_rank()
+
+    @property
+    def index(self) -> ObjectIndex:
+        """The shards: names, sizes, checksums and places, in columns; lists them at first."""
+        return self._catalog.shards
+
+    @cached_property
+    def _reader(self) -> Reader:
+        # The other half of the budget is for samples that are held back until their shard is complete.
+        config = replace(self._config, budget=max(1, self._config.budget // 2))
+        return Reader([selection.source for selection in self._selections], config, self._etl)
+
+    @cached_property
+    def _catalog(self) -> Catalog:  # type: ignore[override]
+        return Catalog(self._reader, self._listed())
+
+    def _samples(self) -> Iterator[ShardSample]:
+        reading = self._start()
+        place = reading.place
+        rest = self._pieces(reading.world, reading.share)[place.piece :]
+        if rest:
+            rest[0] = rest[0].after(place.sample)
+        runs = PieceReader(self._reader, self._catalog, self._opener(reading.share)).stream(rest)
+        return self._follow(runs, reading, _size)
+
+    def _opener(self, share: Share) -> Callable[[Piece, int], ShardStream]:
+        catalog, declared = self._catalog, self._declared is not None
+        extensions = dict.fromkeys(self._declared or ())
+        hold = self._reader.config.budget // share.workers
+
+        def open_stream(piece: Piece, first: int) -> ShardStream:
+            shard = piece.shard
+            return ShardStream(
+                catalog.url(shard),
+                piece,
+                extensions,
+                facts=catalog.facts(shard),
+                declared=declared,
+                ask=lambda: catalog.ask_server(shard),
+                learn=lambda facts: catalog.learn(shard, facts),
+                hold=hold,
+                group=self._group,
+                first=first,
+            )
+
+        return open_stream
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**super().__getstate__(), **self._order_for_pickle(), "_reading": None}
+
+
+def _size(sample: ShardSample) -> int:
+    return sum(map(len, sample[1].values()))

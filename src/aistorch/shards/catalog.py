@@ -1,0 +1,135 @@
+"""What the shards of a dataset hold: by their stored indices, by the server's listing, or by reading them."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+
+from aistorch.errors import ShardIndexError, StaleShardIndexWarning
+from aistorch.fetch.chunks import Extent, stream_chunks
+from aistorch.fetch.reader import Reader, bucket_of
+from aistorch.index.archive_listing import LISTED_SUFFIXES, archived_files
+from aistorch.index.object_index import ObjectIndex
+from aistorch.shards.compression import decompressor_for
+from aistorch.shards.facts import Facts
+from aistorch.shards.member_index import INDEX_SUFFIX, MemberIndex
+from aistorch.shards.tar import TarHeaders
+
+# Stored indices that are read at once.
+_BLOCK = 64
+
+
+class Catalog:
+    """Shards, and the indices that lie beside some of them. Holds no connection; can be pickled.
+
+    What has been found out about a shard is kept.
+
+    Args:
+        reader: How shards and indices are read.
+        listed: What was listed. Names that end in `.idx` are no shards.
+
+    Attributes:
+        shards: The shards among what was listed, in its order.
+    """
+
+    def __init__(self, reader: Reader, listed: ObjectIndex) -> None:
+        self._reader = reader
+        names = listed.names()
+        is_index = np.array([name.endswith(INDEX_SUFFIX) for name in names], dtype=np.bool_)
+        self.shards = listed.take(np.flatnonzero(~is_index)) if is_index.any() else listed
+        # Position in the listing of each shard's index; what an ETL makes of a shard has none.
+        at = {(int(listed.sources[position]), names[position]): position for position in np.flatnonzero(is_index)}
+        own = zip(self.shards.sources.tolist(), self.shards.names(), strict=True)
+        self._stored = {
+            number: at[source, name + INDEX_SUFFIX]
+            for number, (source, name) in enumerate(own)
+            if (source, name + INDEX_SUFFIX) in at and reader.etl is None
+        }
+        self._indices = listed
+        self._facts: dict[int, Facts] = {}
+
+    def url(self, shard: int) -> str:
+        """A shard as errors show it."""
+        return self._reader.routes[int(self.shards.sources[shard])].label + self.shards.name(shard)
+
+    def index(self, shard: int) -> MemberIndex | None:
+        """The index that is stored beside a shard; None where there is none, or none that can be used.
+
+        Warns:
+            StaleShardIndexWarning: There is one, and it cannot be used.
+        """
+        if shard not in self._stored:
+            return None
+        return next(self._read_indices([shard]))[1]
+
+    def facts(self, shard: int) -> Facts | None:
+        """What is known of a shard without a look at the shard itself."""
+        if shard not in self._facts and (index := self.index(shard)) is not None:
+            self._facts[shard] = Facts.of_index(index)
+        return self._facts.get(shard)
+
+    def ask_server(self, shard: int) -> Facts | None:
+        """What the server's listing of a shard tells; None where it cannot look into it."""
+        bucket = bucket_of(self._reader.sources[int(self.shards.sources[shard])])
+        name = self.shards.name(shard)
+        if bucket is None or self._reader.etl is not None or not name.endswith(LISTED_SUFFIXES):
+            return None
+        facts = Facts.of_names(file.name for file in archived_files(bucket, name))
+        self._facts[shard] = facts
+        return facts
+
+    def learn(self, shard: int, facts: Facts) -> None:
+        """Keeps what was seen while a shard was read."""
+        self._facts.setdefault(shard, facts)
+
+    def counts(self, shards: Iterable[int]) -> list[int]:
+        """How many samples each shard has: from its index, else from the server's listing, else by reading it."""
+        wanted = list(shards)
+        stored = [shard for shard in wanted if shard not in self._facts and shard in self._stored]
+        for shard, index in self._read_indices(stored):
+            if index is not None:
+                self._facts[shard] = Facts.of_index(index)
+        unknown = [shard for shard in wanted if shard not in self._facts and self.ask_server(shard) is None]
+        self._read_through(unknown)
+        return [self._facts[shard].samples for shard in wanted]
+
+    def _read_indices(self, shards: list[int]) -> Iterator[tuple[int, MemberIndex | None]]:
+        for first in range(0, len(shards), _BLOCK):
+            block = shards[first : first + _BLOCK]
+            part = self._indices.take(np.array([self._stored[shard] for shard in block], dtype=np.int64))
+            for shard, (_, content) in zip(block, self._reader.read(part), strict=True):
+                yield shard, self._usable(shard, content)
+
+    def _usable(self, shard: int, content: bytes) -> MemberIndex | None:
+        try:
+            index = MemberIndex.from_bytes(content, self.url(shard))
+        except ShardIndexError as error:
+            self._give_up(shard, str(error))
+            return None
+        size, checksum = int(self.shards.sizes[shard]), self.shards.checksum(shard)
+        if (size >= 0 and index.shard_size != size) or (checksum and index.shard_checksum not in (0, checksum)):
+            self._give_up(shard, f"the index of {self.url(shard)} belongs to an earlier version of it: write it anew")
+            return None
+        return index
+
+    def _give_up(self, shard: int, cause: str) -> None:
+        del self._stored[shard]
+        warnings.warn(f"{cause}; it is read without", StaleShardIndexWarning, stacklevel=2)
+
+    def _read_through(self, shards: list[int]) -> None:
+        """One pass over the headers of shards that nobody else knows."""
+        names: list[str] = []
+        scan = decompressor = None
+        for chunk in stream_chunks(self._reader, self.shards, (Extent(shard) for shard in shards)):
+            url = self.url(shards[chunk.number])
+            if scan is None or decompressor is None:
+                scan, decompressor, names = TarHeaders(url), decompressor_for(chunk.content, url), []
+            for piece in decompressor.feed(chunk.content):
+                names += [entry.name for entry in scan.feed(piece)]
+            if chunk.last:
+                decompressor.close()
+                scan.close()
+                self._facts[shards[chunk.number]] = Facts.of_names(names)
+                scan = None
