@@ -7,32 +7,53 @@ if TYPE_CHECKING:
     from aistorch.config import ReadConfig, RetryPolicy
     from aistorch.datasets.base_iter import AISBaseIterDataset
     from aistorch.datasets.base_map import AISBaseMapDataset
+    from aistorch.datasets.batch_iterable import AISBatchIterDataset
     from aistorch.datasets.dataset import AISDataset
+    from aistorch.datasets.file_lister import AISFileLister, AISFileListerIterDataPipe, AISSourceLister
+    from aistorch.datasets.file_loader import AISFileLoader, AISFileLoaderIterDataPipe
     from aistorch.datasets.iterable import AISIterDataset
     from aistorch.datasets.map import AISMapDataset
+    from aistorch.datasets.parallel_map import AISParallelMapDataset
     from aistorch.index.object_index import ObjectIndex
+    from aistorch.legacy.install import install_as_aistore_pytorch
 
 __all__ = [
     "AISBaseIterDataset",
     "AISBaseMapDataset",
+    "AISBatchIterDataset",
     "AISDataset",
+    "AISFileLister",
+    "AISFileListerIterDataPipe",
+    "AISFileLoader",
+    "AISFileLoaderIterDataPipe",
     "AISIterDataset",
     "AISMapDataset",
+    "AISParallelMapDataset",
+    "AISSourceLister",
     "ObjectIndex",
     "ReadConfig",
     "RetryPolicy",
+    "install_as_aistore_pytorch",
 ]
 
 # Names are loaded when first used: the server and the command line must not pay for torch (2 s, 250 MB).
 _MODULES = {
     "AISBaseIterDataset": "aistorch.datasets.base_iter",
     "AISBaseMapDataset": "aistorch.datasets.base_map",
+    "AISBatchIterDataset": "aistorch.datasets.batch_iterable",
     "AISDataset": "aistorch.datasets.dataset",
+    "AISFileLister": "aistorch.datasets.file_lister",
+    "AISFileListerIterDataPipe": "aistorch.datasets.file_lister",
+    "AISFileLoader": "aistorch.datasets.file_loader",
+    "AISFileLoaderIterDataPipe": "aistorch.datasets.file_loader",
     "AISIterDataset": "aistorch.datasets.iterable",
     "AISMapDataset": "aistorch.datasets.map",
+    "AISParallelMapDataset": "aistorch.datasets.parallel_map",
+    "AISSourceLister": "aistorch.datasets.file_lister",
     "ObjectIndex": "aistorch.index.object_index",
     "ReadConfig": "aistorch.config",
     "RetryPolicy": "aistorch.config",
+    "install_as_aistore_pytorch": "aistorch.legacy.install",
 }
 
 

@@ -9,7 +9,10 @@ from __future__ import annotations
 import logging
 import tarfile
 import time
+import zipfile
+import zlib
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from itertools import islice
 from typing import cast
 
@@ -20,26 +23,47 @@ import urllib3
 import xxhash
 from aistore.sdk import Bucket
 from aistore.sdk.batch.batch import Batch, BatchResult
+from aistore.sdk.enums import Colocation
 from aistore.sdk.errors import AISError
 from aistore.sdk.request_client import RequestClient
 from aistore.sdk.retry_config import RetryConfig
 from aistore.sdk.session_manager import SessionManager
 
 from aistorch.config import ReadConfig
+from aistorch.errors import ReadError
 from aistorch.fetch.cluster import Cluster
 from aistorch.fetch.engine import Sample
 from aistorch.index.object_index import ObjectIndex
 
 logger = logging.getLogger(__name__)
 
-# Objects in one request, and the fraction of the byte budget that they may make up.
-GROUP_LENGTH = 64
+# The fraction of the byte budget that the objects of one request may make up.
 GROUP_SHARE = 4
 # Groups that each way of reading is measured on.
 TRIAL = 3
-_FAILURES = (AISError, requests.RequestException, urllib3.exceptions.HTTPError, tarfile.TarError, OSError)
+_BROKEN_ARCHIVE = (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError)
+FAILURES = (AISError, requests.RequestException, urllib3.exceptions.HTTPError, OSError, *_BROKEN_ARCHIVE)
 
 StreamPages = Callable[[Iterator[ObjectIndex]], Iterator[list[Sample]]]
+
+
+@dataclass(frozen=True, slots=True)
+class BatchOptions:
+    """What is asked of GetBatch.
+
+    Attributes:
+        length: Objects in one request, at most.
+        output_format: Of the archive: ".tar", ".tgz", ".tar.gz" or ".zip".
+        streaming: Have the archive sent while it is made, and not when it is complete.
+        colocation: Whether the objects of a request are likely to lie on few targets.
+        skip_failed: Leave out what cannot be read, and log it.
+    """
+
+    length: int = 64
+    output_format: str = ".tar"
+    streaming: bool = True
+    colocation: Colocation = Colocation.NONE
+    skip_failed: bool = False
 
 
 class BatchStream:
@@ -50,6 +74,7 @@ class BatchStream:
         config: Size of the groups; whether to measure first.
         bucket_of: The bucket of a page's objects, all of one selection; None where GetBatch cannot address it.
         get: Reads pages by plain GETs.
+        options: What is asked of GetBatch.
     """
 
     def __init__(
@@ -58,11 +83,14 @@ class BatchStream:
         config: ReadConfig,
         bucket_of: Callable[[ObjectIndex], Bucket | None],
         get: StreamPages,
+        options: BatchOptions = BatchOptions(),
     ) -> None:
         self._cluster = cluster
         self._config = config
         self._bucket_of = bucket_of
-        self._get = get
+        self._get = self._read_what_can_be if options.skip_failed else get
+        self._get_all = get
+        self._options = options
 
     def stream(self, pages: Iterator[ObjectIndex]) -> Iterator[list[Sample]]:
         """The objects of all pages, in order, a group at a time.
@@ -93,7 +121,7 @@ class BatchStream:
         for page in pages:
             start = 0
             while start < len(page):
-                reach = page[start : start + GROUP_LENGTH]
+                reach = page[start : start + self._options.length]
                 same = int(np.argmax(np.append(reach.sources != reach.sources[0], True)))
                 fitting = int(np.searchsorted(np.cumsum(reach.sizes.clip(0)), room, side="right"))
                 stop = start + max(1, min(same, fitting))
@@ -110,13 +138,32 @@ class BatchStream:
 
     def _batch(self, bucket: Bucket, group: ObjectIndex) -> list[Sample]:
         names = group.names()
-        bodies = _fetch(self._client(bucket), bucket, group, names)
+        bodies = _fetch(self._client(bucket), bucket, group, names, self._options)
         missing = [position for position, body in enumerate(bodies) if body is None]
         if missing:
-            recovered = (sample for run in self._get(iter([group.take(missing)])) for sample in run)
-            for position, (_, body) in zip(missing, recovered, strict=True):
+            rest = group.take(missing)
+            recovered = self._bodies(rest) if self._options.skip_failed else _bodies_of(self._get(iter([rest])))
+            for position, body in zip(missing, recovered, strict=True):
                 bodies[position] = body
         return [(name, body) for name, body in zip(names, bodies, strict=True) if body is not None]
+
+    def _read_what_can_be(self, groups: Iterator[ObjectIndex]) -> Iterator[list[Sample]]:
+        for group in groups:
+            found = zip(group.names(), self._bodies(group), strict=True)
+            yield [(name, body) for name, body in found if body is not None]
+
+    def _bodies(self, group: ObjectIndex) -> Iterator[bytes | None]:
+        """Read by plain GETs; None for each object that cannot be read."""
+        done = 0
+        while done < len(group):
+            try:
+                for body in _bodies_of(self._get_all(iter([group[done:]]))):
+                    done += 1
+                    yield body
+            except ReadError as error:
+                logger.warning("left out: %s", error)
+                done += 1
+                yield None
 
     def _client(self, bucket: Bucket) -> RequestClient:
         if self._cluster.batch_client is None:
@@ -158,15 +205,28 @@ def _without_retries(client: RequestClient) -> RequestClient:
     return RequestClient(client.base_url, ours, client.timeout, client.token, retry_config=once)
 
 
-def _fetch(client: RequestClient, bucket: Bucket, group: ObjectIndex, names: list[str]) -> list[bytes | None]:
+def _bodies_of(runs: Iterator[list[Sample]]) -> Iterator[bytes]:
+    return (body for run in runs for _, body in run)
+
+
+def _fetch(
+    client: RequestClient, bucket: Bucket, group: ObjectIndex, names: list[str], options: BatchOptions
+) -> list[bytes | None]:
     """The bodies in the order of the names; None for each that did not arrive as it was listed."""
     bodies: list[bytes | None] = [None] * len(names)
-    batch = Batch(client, objects=names, bucket=bucket)
+    batch = Batch(
+        client,
+        objects=names,
+        bucket=bucket,
+        output_format=options.output_format,
+        streaming_get=options.streaming,
+        colocation=options.colocation,
+    )
     try:
         for position, (info, body) in enumerate(cast(BatchResult, batch.get())):
             if not info.err_msg and _is_as_listed(group, position, body):
                 bodies[position] = body
-    except (*_FAILURES, RuntimeError, ValueError) as error:
+    except (*FAILURES, RuntimeError, ValueError) as error:
         # RuntimeError: more members than requests; ValueError: no archive. The rest is read by plain GETs.
         logger.debug("GetBatch from %s ended early: %s", bucket.name, error)
     return bodies

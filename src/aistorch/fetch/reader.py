@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import groupby, pairwise
 
@@ -13,7 +13,7 @@ from aistore.sdk.etl import ETLConfig
 from aistore.sdk.multiobj import ObjectGroup
 
 from aistorch.config import ReadConfig
-from aistorch.fetch.batch import BatchStream
+from aistorch.fetch.batch import BatchOptions, BatchStream
 from aistorch.fetch.engine import Sample
 from aistorch.fetch.foreign import read_objects
 from aistorch.fetch.pool import engines
@@ -39,11 +39,13 @@ class Reader:
         sources: By the number that `ObjectIndex.sources` holds.
         config: How to read.
         etl: Applied to each object, where one is named.
+        batch: What is asked of GetBatch, where the config has objects read by it.
     """
 
     sources: Sequence[AISSource]
     config: ReadConfig
     etl: ETLConfig | None = None
+    batch: BatchOptions = field(default_factory=BatchOptions)
 
     def read(self, part: ObjectIndex) -> list[Sample]:
         """All objects of `part`, in its order, several at once.
@@ -97,7 +99,7 @@ class Reader:
                 yield from by_get(pages)
             else:
                 cluster = engines.cluster(settings)
-                yield from BatchStream(cluster, self.config, self._batch_bucket, by_get).stream(pages)
+                yield from BatchStream(cluster, self.config, self._batch_bucket, by_get, self.batch).stream(pages)
 
     def _batch_bucket(self, group: ObjectIndex) -> Bucket | None:
         """The bucket of a group; None for one in a namespace, which the SDK does not tell GetBatch."""
@@ -140,4 +142,4 @@ class Reader:
         return np.array([self.channels.index(settings) for settings in self._settings], dtype=np.int64)
 
     def __getstate__(self) -> dict[str, object]:
-        return {"sources": self.sources, "config": self.config, "etl": self.etl}
+        return {"sources": self.sources, "config": self.config, "etl": self.etl, "batch": self.batch}

@@ -94,7 +94,7 @@ def resolve_sources(
     if not urls:
         return Sources(sources, prefixes)
     parsed = [parse_url(url) for url in urls]
-    client = Client(_endpoint(client_url, owner))
+    client = Client(endpoint(client_url, owner))
     from_urls: dict[AISSource, list[str] | None] = {
         url.bucket(client): [url.prefix] if url.prefix else None for url in parsed
     }
@@ -110,6 +110,30 @@ def describe(source: object) -> str:
     if isinstance(source, ObjectGroup):
         return f"group of objects in {describe(source.bck)}"
     return type(source).__name__
+
+
+def endpoint(client_url: object, owner: str) -> str:
+    """The endpoint that is meant: that given, else the environment's.
+
+    Raises:
+        NoEndpointError: There is none.
+        InvalidArgumentError: It is no http URL.
+        ArgumentTypeError: It is no string.
+    """
+    if client_url is not None and not isinstance(client_url, str):
+        raise ArgumentTypeError(
+            f"{owner}: client_url must be a str such as 'http://host:8080', not {type(client_url).__name__}"
+        )
+    found = client_url or os.environ.get(ENDPOINT_VARIABLE, "")
+    if not found:
+        raise NoEndpointError(
+            f"{owner} has URLs but no endpoint to read them from: give client_url='http://host:8080' "
+            f"or set the environment variable {ENDPOINT_VARIABLE}"
+        )
+    if not found.startswith(("http://", "https://")):
+        origin = "client_url" if client_url else ENDPOINT_VARIABLE
+        raise InvalidArgumentError(f"{owner}: {origin} is {found!r}: an endpoint begins with 'http://' or 'https://'")
+    return found
 
 
 def _listed(given: Any) -> list[Any]:
@@ -175,22 +199,3 @@ def _prefixes(given: Any, source: AISSource, owner: str) -> list[str] | None:
                 f"not {type(prefix).__name__}"
             )
     return prefixes
-
-
-def _endpoint(client_url: object, owner: str) -> str:
-    if client_url is not None and not isinstance(client_url, str):
-        raise ArgumentTypeError(
-            f"{owner}: client_url must be a str such as 'http://host:8080', not {type(client_url).__name__}"
-        )
-    endpoint = client_url or os.environ.get(ENDPOINT_VARIABLE, "")
-    if not endpoint:
-        raise NoEndpointError(
-            f"{owner} has URLs but no endpoint to read them from: give client_url='http://host:8080' "
-            f"or set the environment variable {ENDPOINT_VARIABLE}"
-        )
-    if not endpoint.startswith(("http://", "https://")):
-        origin = "client_url" if client_url else ENDPOINT_VARIABLE
-        raise InvalidArgumentError(
-            f"{owner}: {origin} is {endpoint!r}: an endpoint begins with 'http://' or 'https://'"
-        )
-    return endpoint
