@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from aistorch.datasets.parallel_map import AISParallelMapDataset
     from aistorch.index.object_index import ObjectIndex
     from aistorch.legacy.install import install_as_aistore_pytorch
+    from aistorch.shards.member_index import MemberIndex
+    from aistorch.shards.writer import ShardWriter
 
 __all__ = [
     "AISBaseIterDataset",
@@ -30,9 +32,11 @@ __all__ = [
     "AISMapDataset",
     "AISParallelMapDataset",
     "AISSourceLister",
+    "MemberIndex",
     "ObjectIndex",
     "ReadConfig",
     "RetryPolicy",
+    "ShardWriter",
     "install_as_aistore_pytorch",
 ]
 
@@ -50,9 +54,11 @@ _MODULES = {
     "AISMapDataset": "aistorch.datasets.map",
     "AISParallelMapDataset": "aistorch.datasets.parallel_map",
     "AISSourceLister": "aistorch.datasets.file_lister",
+    "MemberIndex": "aistorch.shards.member_index",
     "ObjectIndex": "aistorch.index.object_index",
     "ReadConfig": "aistorch.config",
     "RetryPolicy": "aistorch.config",
+    "ShardWriter": "aistorch.shards.writer",
     "install_as_aistore_pytorch": "aistorch.legacy.install",
 }
 

@@ -7,6 +7,7 @@ import typer
 from aistorch.cli.bench import bench
 from aistorch.cli.demo import demo
 from aistorch.cli.serve import serve
+from aistorch.cli.shard import shard
 
 app = typer.Typer(
     help="Streams training data from AIStore into PyTorch.",
@@ -17,3 +18,4 @@ app = typer.Typer(
 app.command()(serve)
 app.command()(demo)
 app.command()(bench)
+app.command()(shard)

@@ -9,8 +9,8 @@ import requests
 from aistore.sdk import Bucket, Client
 from aistore.sdk.errors import AISError
 
-from aistorch.errors import ArgumentTypeError, InvalidArgumentError, ObjectExistsError
-from aistorch.index.endpoint import check_reachable, translate
+from aistorch.errors import ArgumentTypeError, BucketNotFoundError, InvalidArgumentError, ObjectExistsError
+from aistorch.index.endpoint import check_reachable, endpoint_of, translate
 from aistorch.shards.member_index import INDEX_SUFFIX
 from aistorch.sources.resolve import describe, endpoint
 from aistorch.sources.url import parse_url
@@ -73,6 +73,12 @@ class Destination:
         try:
             self.bucket.head()
         except (AISError, requests.RequestException) as error:
+            if getattr(error, "status_code", 0) == 404:
+                raise BucketNotFoundError(
+                    f"{describe(self.bucket)} does not exist at {endpoint_of(self.bucket.client)}: create it first "
+                    "(client.bucket('name').create()), or check its name, provider and namespace",
+                    404,
+                ) from error
             raise translate(error, self.bucket) from error
 
     def check_absent(self, name: str) -> None:

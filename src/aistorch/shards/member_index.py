@@ -8,6 +8,7 @@ import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -203,7 +204,7 @@ class MemberIndex:
         data = self.blob[bounds[0] : bounds[-1]].tobytes()
         return [
             data[begin - bounds[0] : end - bounds[0]].decode("utf-8", "surrogateescape")
-            for begin, end in zip(bounds, bounds[1:], strict=False)
+            for begin, end in pairwise(bounds)
         ]
 
     def _check(self) -> None:

@@ -26,13 +26,13 @@ class ShardWriter:
             for key, image, label in samples:
                 writer.write(key, {"jpg": image, "cls": label})
 
-    A shard appears in the bucket once it is complete; it is sent while it is made, and some tens of megabytes are held in
-    memory, whatever its size. The same samples make the same shards. Leaving the block by an exception leaves the
+    A shard appears in the bucket once it is complete; it is sent while it is made, and some tens of megabytes are held
+    in memory, whatever its size. The same samples make the same shards. Leaving the block by an exception leaves the
     unfinished shard out; those before it stay.
 
     Args:
-        destination (Bucket | str): A bucket of the SDK, or a URL such as `ais://bucket/prefix`. The prefix is a folder: a
-            slash is put behind it where it has none.
+        destination (Bucket | str): A bucket of the SDK, or a URL such as `ais://bucket/prefix`. The prefix is a folder:
+            a slash is put behind it where it has none.
         prefix (str): The folder, where `destination` is a bucket.
         client_url (str): Endpoint for a URL; the environment variable `AIS_ENDPOINT` by default.
         pattern (str): Name of a shard, with a place for its number; ends in `.tar`.
@@ -82,14 +82,14 @@ class ShardWriter:
         """Adds a sample.
 
         Args:
-            key: What its files' names have in common, directories included; or the whole sample as one mapping, with the
-                key under `__key__`, as webdataset has it.
+            key: What its files' names have in common, directories included; or the whole sample as one mapping, with
+                the key under `__key__`, as webdataset has it.
             files: Contents by their extensions, e.g. `{"jpg": image, "cls": 3}`: bytes as they are, a str as UTF-8, an
                 integer as decimal digits.
 
         Raises:
-            InvalidArgumentError: Key or extension cannot be used, or the shard has the key already. Nothing was written,
-                and other samples can be.
+            InvalidArgumentError: Key or extension cannot be used, or the shard has the key already. Nothing was
+                written, and other samples can be.
             ArgumentTypeError: A content is of another type. Nothing was written, and other samples can be.
             ObjectExistsError: The next shard is there already.
             WriteError: A shard could not be stored; it is given up, and no more can be written.
