@@ -74,6 +74,7 @@ class AISIterDataset(OrderedByPosition, AISBaseIterDataset):
         world_size: int | None = None,
     ) -> None:
         self._etl = etl_config(etl_name)  # refused before anything is listed
+        self._etl_name = etl_name  # the name that subclasses written for the SDK's plugin use
         self._set_order(shuffle=shuffle, seed=seed, batch_size=batch_size, even=even, rank=rank, world_size=world_size)
         super().__init__(
             ais_source_list, prefix_map, partition_sources_by_worker, client_url=client_url, urls_list=urls_list
@@ -87,6 +88,11 @@ class AISIterDataset(OrderedByPosition, AISBaseIterDataset):
     def index(self) -> ObjectIndex:
         """What was listed: names, sizes, checksums and places of all objects, in columns; lists them at first."""
         return self._listed()
+
+    def prepare(self) -> None:
+        """Lists the objects, unless that has been done, so that workers share the index instead of listing."""
+        if not self._order_unknown:
+            self._listed()
 
     @cached_property
     def _reader(self) -> Reader:
@@ -109,6 +115,11 @@ class AISIterDataset(OrderedByPosition, AISBaseIterDataset):
         if self._partition_sources_by_worker and place.world.size > 1:
             raise InvalidArgumentError(f"{place.world.size} ranks cannot share the samples: {self._order_unknown}")
         return self._samples(place)
+
+    @property
+    def counts_samples(self) -> bool:
+        """Whether there is a sample for each object; what an `__iter__` of a subclass makes of them, it alone knows."""
+        return type(self).__iter__ is AISIterDataset.__iter__
 
     def _samples(self, place: Place) -> Iterator[Sample]:
         if not self._show_progress:

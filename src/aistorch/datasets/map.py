@@ -46,6 +46,7 @@ class AISMapDataset(AISBaseMapDataset):
         config: ReadConfig | None = None,
     ) -> None:
         self._etl = etl_config(etl_name)  # refused before anything is listed
+        self._etl_name = etl_name  # the name that subclasses written for the SDK's plugin use
         super().__init__(
             ais_source_list, prefix_map, client_url=client_url, urls_list=urls_list, show_progress=show_progress
         )

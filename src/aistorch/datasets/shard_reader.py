@@ -88,6 +88,7 @@ class AISShardReader(OrderedByShard, AISBaseIterDataset):
         world_size: int | None = None,
     ) -> None:
         self._etl = etl_config(etl_name)  # refused before anything is listed
+        self._etl_name = etl_name  # the name that subclasses written for the SDK's plugin use
         super().__init__(
             bucket_list, prefix_map, partition_sources_by_worker, client_url=client_url, urls_list=urls_list
         )
