@@ -4,25 +4,34 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from aistorch.config import ReadConfig, RetryPolicy
+    from aistorch.config import ReadConfig, RetryPolicy, ShuffleConfig
     from aistorch.datasets.base_iter import AISBaseIterDataset
     from aistorch.datasets.base_map import AISBaseMapDataset
     from aistorch.datasets.batch_iterable import AISBatchIterDataset
+    from aistorch.datasets.batch_sampler import AISBatchSampler
     from aistorch.datasets.dataset import AISDataset
+    from aistorch.datasets.dynamic_sampler import DynamicBatchSampler
     from aistorch.datasets.file_lister import AISFileLister, AISFileListerIterDataPipe, AISSourceLister
     from aistorch.datasets.file_loader import AISFileLoader, AISFileLoaderIterDataPipe
     from aistorch.datasets.iterable import AISIterDataset
     from aistorch.datasets.map import AISMapDataset
+    from aistorch.datasets.multishard import AISMultiShardStream
     from aistorch.datasets.parallel_map import AISParallelMapDataset
+    from aistorch.datasets.shard_map import AISShardMapDataset
+    from aistorch.datasets.shard_reader import AISShardReader
     from aistorch.index.object_index import ObjectIndex
     from aistorch.legacy.install import install_as_aistore_pytorch
+    from aistorch.loader import AISDataLoader
     from aistorch.shards.member_index import MemberIndex
     from aistorch.shards.writer import ShardWriter
+    from aistorch.shards.zero_dict import ZeroDict
 
 __all__ = [
     "AISBaseIterDataset",
     "AISBaseMapDataset",
     "AISBatchIterDataset",
+    "AISBatchSampler",
+    "AISDataLoader",
     "AISDataset",
     "AISFileLister",
     "AISFileListerIterDataPipe",
@@ -30,13 +39,19 @@ __all__ = [
     "AISFileLoaderIterDataPipe",
     "AISIterDataset",
     "AISMapDataset",
+    "AISMultiShardStream",
     "AISParallelMapDataset",
+    "AISShardMapDataset",
+    "AISShardReader",
     "AISSourceLister",
+    "DynamicBatchSampler",
     "MemberIndex",
     "ObjectIndex",
     "ReadConfig",
     "RetryPolicy",
     "ShardWriter",
+    "ShuffleConfig",
+    "ZeroDict",
     "install_as_aistore_pytorch",
 ]
 
@@ -45,6 +60,8 @@ _MODULES = {
     "AISBaseIterDataset": "aistorch.datasets.base_iter",
     "AISBaseMapDataset": "aistorch.datasets.base_map",
     "AISBatchIterDataset": "aistorch.datasets.batch_iterable",
+    "AISBatchSampler": "aistorch.datasets.batch_sampler",
+    "AISDataLoader": "aistorch.loader",
     "AISDataset": "aistorch.datasets.dataset",
     "AISFileLister": "aistorch.datasets.file_lister",
     "AISFileListerIterDataPipe": "aistorch.datasets.file_lister",
@@ -52,13 +69,19 @@ _MODULES = {
     "AISFileLoaderIterDataPipe": "aistorch.datasets.file_loader",
     "AISIterDataset": "aistorch.datasets.iterable",
     "AISMapDataset": "aistorch.datasets.map",
+    "AISMultiShardStream": "aistorch.datasets.multishard",
     "AISParallelMapDataset": "aistorch.datasets.parallel_map",
+    "AISShardMapDataset": "aistorch.datasets.shard_map",
+    "AISShardReader": "aistorch.datasets.shard_reader",
     "AISSourceLister": "aistorch.datasets.file_lister",
+    "DynamicBatchSampler": "aistorch.datasets.dynamic_sampler",
     "MemberIndex": "aistorch.shards.member_index",
     "ObjectIndex": "aistorch.index.object_index",
     "ReadConfig": "aistorch.config",
     "RetryPolicy": "aistorch.config",
     "ShardWriter": "aistorch.shards.writer",
+    "ShuffleConfig": "aistorch.config",
+    "ZeroDict": "aistorch.shards.zero_dict",
     "install_as_aistore_pytorch": "aistorch.legacy.install",
 }
 

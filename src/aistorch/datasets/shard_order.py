@@ -126,11 +126,14 @@ class OrderedByShard(Ordered):
                 yield sample
             skip = 0
 
-    def _identity(self) -> dict[str, Any]:
+    def _listing(self) -> dict[str, Any]:
+        """What tells whether the shards are the same as before."""
         shards = self._catalog.shards
+        return {"count": len(shards), "fingerprint": shards.fingerprint()}
+
+    def _identity(self) -> dict[str, Any]:
         gathering = None if self._gathering is None else list(astuple(self._gathering))
-        own = {"gathering": gathering, "count": len(shards), "fingerprint": shards.fingerprint()}
-        return super()._identity() | own
+        return super()._identity() | {"gathering": gathering} | self._listing()
 
     def _position(self) -> dict[str, Any]:
         if (state := self._waiting()) is not None:
@@ -159,7 +162,9 @@ def _place_for(state: Mapping[str, Any], world: World, share: Share) -> ShardPla
         return ShardPlace()
     saved = World(state["rank"], state["world_size"]), Share(state["worker"], state["workers"])
     if saved != (world, share):
-        was, here = (f"worker {w.worker} of {w.workers} of rank {r.rank} of {r.size}" for r, w in (saved, (world, share)))
+        was, here = (
+            f"worker {w.worker} of {w.workers} of rank {r.rank} of {r.size}" for r, w in (saved, (world, share))
+        )
         raise StateMismatchError(
             f"the state was saved by {was}, and cannot be gone on with by {here}: shards are dealt to each of them, so "
             "go on with as many ranks and workers, or begin the epoch anew"

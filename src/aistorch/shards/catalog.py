@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
-from aistorch.errors import ShardIndexError, StaleShardIndexWarning
+from aistorch.errors import ShardError, ShardIndexError, StaleShardIndexWarning
 from aistorch.fetch.chunks import Extent, stream_chunks
 from aistorch.fetch.reader import Reader, bucket_of
 from aistorch.index.archive_listing import LISTED_SUFFIXES, archived_files
 from aistorch.index.object_index import ObjectIndex
-from aistorch.shards.compression import decompressor_for
+from aistorch.shards.compression import Decompressor, decompressor_for
 from aistorch.shards.facts import Facts
 from aistorch.shards.member_index import INDEX_SUFFIX, MemberIndex
-from aistorch.shards.tar import TarHeaders
+from aistorch.shards.tar import NO_RANGE, Entry, TarHeaders
 
 # Stored indices that are read at once.
 _BLOCK = 64
@@ -29,12 +29,13 @@ class Catalog:
     Args:
         reader: How shards and indices are read.
         listed: What was listed. Names that end in `.idx` are no shards.
+        use_indices: Whether to believe the indices beside shards, which leave out files that belong to no sample.
 
     Attributes:
         shards: The shards among what was listed, in its order.
     """
 
-    def __init__(self, reader: Reader, listed: ObjectIndex) -> None:
+    def __init__(self, reader: Reader, listed: ObjectIndex, use_indices: bool = True) -> None:
         self._reader = reader
         names = listed.names()
         is_index = np.array([name.endswith(INDEX_SUFFIX) for name in names], dtype=np.bool_)
@@ -45,7 +46,7 @@ class Catalog:
         self._stored = {
             number: at[source, name + INDEX_SUFFIX]
             for number, (source, name) in enumerate(own)
-            if (source, name + INDEX_SUFFIX) in at and reader.etl is None
+            if use_indices and (source, name + INDEX_SUFFIX) in at and reader.etl is None
         }
         self._indices = listed
         self._facts: dict[int, Facts] = {}
@@ -63,6 +64,25 @@ class Catalog:
         if shard not in self._stored:
             return None
         return next(self._read_indices([shard]))[1]
+
+    def all_indices(self) -> list[MemberIndex]:
+        """The index of each shard; one that has none is read through.
+
+        Raises:
+            ShardError: A shard without an index cannot have one: it is compressed, or holds sparse files; or it is
+                damaged.
+        """
+        found = {shard: index for shard, index in self._read_indices(list(self._stored)) if index is not None}
+        for shard, entries, compressed in self._scan([n for n in range(len(self.shards)) if n not in found]):
+            url = self.url(shard)
+            if compressed:
+                problem = "it is compressed, so none of its samples can be read alone; use AISShardReader"
+                raise ShardError(url, problem=problem)
+            for name, offset, _ in entries:
+                if offset == NO_RANGE:
+                    raise ShardError(url, name, problem="a sparse file cannot be read alone; use AISShardReader")
+            found[shard] = MemberIndex.from_entries(entries, int(self.shards.sizes[shard]), shard=url)
+        return [found[shard] for shard in range(len(self.shards))]
 
     def facts(self, shard: int) -> Facts | None:
         """What is known of a shard without a look at the shard itself."""
@@ -86,14 +106,22 @@ class Catalog:
 
     def counts(self, shards: Iterable[int]) -> list[int]:
         """How many samples each shard has: from its index, else from the server's listing, else by reading it."""
+        return [facts.samples for facts in self._facts_of(shards)]
+
+    def file_counts(self, shards: Iterable[int]) -> list[int]:
+        """How many files each shard has, where indices are not used."""
+        return [facts.files for facts in self._facts_of(shards)]
+
+    def _facts_of(self, shards: Iterable[int]) -> list[Facts]:
         wanted = list(shards)
         stored = [shard for shard in wanted if shard not in self._facts and shard in self._stored]
         for shard, index in self._read_indices(stored):
             if index is not None:
                 self._facts[shard] = Facts.of_index(index)
         unknown = [shard for shard in wanted if shard not in self._facts and self.ask_server(shard) is None]
-        self._read_through(unknown)
-        return [self._facts[shard].samples for shard in wanted]
+        for shard, entries, _ in self._scan(unknown):
+            self._facts[shard] = Facts.of_names(entry[0] for entry in entries)
+        return [self._facts[shard] for shard in wanted]
 
     def _read_indices(self, shards: list[int]) -> Iterator[tuple[int, MemberIndex | None]]:
         for first in range(0, len(shards), _BLOCK):
@@ -118,18 +146,18 @@ class Catalog:
         del self._stored[shard]
         warnings.warn(f"{cause}; it is read without", StaleShardIndexWarning, stacklevel=2)
 
-    def _read_through(self, shards: list[int]) -> None:
-        """One pass over the headers of shards that nobody else knows."""
-        names: list[str] = []
-        scan = decompressor = None
+    def _scan(self, shards: Sequence[int]) -> Iterator[tuple[int, list[Entry], bool]]:
+        """One pass over the headers of shards: each with its files, and whether it is compressed."""
+        entries: list[Entry] = []
+        headers = decompressor = None
         for chunk in stream_chunks(self._reader, self.shards, (Extent(shard) for shard in shards)):
             url = self.url(shards[chunk.number])
-            if scan is None or decompressor is None:
-                scan, decompressor, names = TarHeaders(url), decompressor_for(chunk.content, url), []
-            for piece in decompressor.feed(chunk.content):
-                names += [entry.name for entry in scan.feed(piece)]
+            if headers is None or decompressor is None:
+                headers, decompressor, entries = TarHeaders(url), decompressor_for(chunk.content, url), []
+            for plain in decompressor.feed(chunk.content):
+                entries += headers.feed(plain)
             if chunk.last:
                 decompressor.close()
-                scan.close()
-                self._facts[shards[chunk.number]] = Facts.of_names(names)
-                scan = None
+                headers.close()
+                yield shards[chunk.number], entries, type(decompressor) is not Decompressor
+                headers = None

@@ -17,18 +17,22 @@ class Facts(NamedTuple):
         extensions: Of all its files, in the order in which they first appear.
         by_key: Whether its samples go by their whole keys, since base names are not unique.
         samples: How many there are.
+        files: How many files there are, those that belong to no sample included; -1 where that is unknown.
     """
 
     extensions: tuple[str, ...]
     by_key: bool
     samples: int
+    files: int = -1
 
     @classmethod
     def of_names(cls, names: Iterable[str]) -> Facts:
         """From the names of all files of a shard."""
-        splits = [split for split in map(split_name, names) if split is not None]
+        files = list(names)
+        splits = [split for split in map(split_name, files) if split is not None]
         keys = dict.fromkeys(key for key, _ in splits)
-        return cls(tuple(dict.fromkeys(extension for _, extension in splits)), not are_unique(keys), len(keys))
+        extensions = tuple(dict.fromkeys(extension for _, extension in splits))
+        return cls(extensions, not are_unique(keys), len(keys), len(files))
 
     @classmethod
     def of_index(cls, index: MemberIndex) -> Facts:

@@ -58,9 +58,7 @@ class PieceReader(Generic[T]):
         open_stream: Given a piece and the number of the sample that the first chunk begins with, makes its stream.
     """
 
-    def __init__(
-        self, reader: Reader, catalog: Catalog, open_stream: Callable[[Piece, int], SampleStream[T]]
-    ) -> None:
+    def __init__(self, reader: Reader, catalog: Catalog, open_stream: Callable[[Piece, int], SampleStream[T]]) -> None:
         self._reader = reader
         self._catalog = catalog
         self._open = open_stream

@@ -84,7 +84,7 @@ class ShardStream:
 
     def take(self, members: list[Member]) -> list[ShardSample]:
         """The same for files that have been taken out of the shard already."""
-        return self._take(self._grouper.feed(members), sum(len(member.content) for member in members))
+        return self._take(self._grouper.feed(members), sum(len(content) for _, content, _ in members))
 
     def close(self) -> list[ShardSample]:
         """The last samples.

@@ -1,0 +1,153 @@
+"""The map-style dataset over shards: any sample by its index, read by a range of bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
+from operator import index as as_index
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aistorch.config import ReadConfig
+from aistorch.datasets.base_map import AISBaseMapDataset
+from aistorch.errors import SampleIndexError
+from aistorch.fetch.chunks import Chunk, Extent, stream_chunks
+from aistorch.fetch.reader import Reader
+from aistorch.progress import Progress
+from aistorch.shards.catalog import Catalog
+from aistorch.shards.facts import Facts
+from aistorch.shards.member_index import MemberIndex
+from aistorch.shards.names import base_name
+from aistorch.shards.stream import ShardSample
+from aistorch.shards.zero_dict import ZeroDict
+from aistorch.sources.resolve import PrefixMap, SourceList
+
+
+class AISShardMapDataset(AISBaseMapDataset):
+    """Samples of shards by their index: `dataset[i]` is `(name: str, files: ZeroDict)`, as `AISShardReader` yields them.
+
+    Only the bytes of the samples asked for are read. Where they lie is known from the indices beside the shards, as
+    `ShardWriter` and `aistorch shard` write them; a shard without one is read through once, when the dataset is made.
+    Shards cannot be compressed, and the files of a sample should stand side by side.
+
+    All samples have all extensions, with `b""` for what they lack.
+
+    Args:
+        bucket_list (Bucket | list[Bucket]): Buckets or object groups, whose objects are shards; names ending in `.idx`
+            are left out.
+        prefix_map: See `AISBaseMapDataset`.
+        client_url: See `AISBaseMapDataset`.
+        urls_list: See `AISBaseMapDataset`.
+        show_progress (bool): Show a progress bar while shards are listed and indices are read.
+        config (ReadConfig): How samples are read.
+
+    Raises:
+        ShardError: A shard without an index is damaged or compressed; a `tarfile.TarError`, too.
+        AIStorchError: See `AISBaseMapDataset`.
+    """
+
+    def __init__(
+        self,
+        bucket_list: SourceList | None = None,
+        prefix_map: PrefixMap | None = None,
+        *,
+        client_url: str | None = None,
+        urls_list: str | Sequence[str] | None = None,
+        show_progress: bool = False,
+        config: ReadConfig | None = None,
+    ) -> None:
+        super().__init__(
+            bucket_list, prefix_map, client_url=client_url, urls_list=urls_list, show_progress=show_progress
+        )
+        self._config = config or ReadConfig()
+        catalog = Catalog(self._reader, self._index)
+        self._index = catalog.shards
+        with Progress(show_progress, f"{type(self).__name__}: indices", unit="shards") as progress:
+            self._shards = [_Shard.of(members) for members in catalog.all_indices()]
+            progress.update(int(self._index.sizes.clip(0).sum()), len(self._shards))
+        self._ends = np.cumsum([len(shard.members) for shard in self._shards], dtype=np.int64)
+        self._extensions = dict.fromkeys(each for shard in self._shards for each in shard.members.extensions)
+
+    @property
+    def sizes(self) -> NDArray[np.int64]:
+        """Bytes of all files of each sample."""
+        return np.concatenate([np.zeros(0, np.int64), *(shard.sizes() for shard in self._shards)])
+
+    def __len__(self) -> int:
+        """How many samples there are."""
+        return int(self._ends[-1]) if len(self._ends) else 0
+
+    def __getitem__(self, index: int) -> ShardSample:
+        """The sample's name and its files by extension; a negative index counts from the end.
+
+        Raises:
+            SampleIndexError: The index lies outside; an `IndexError`, too.
+            AIStorchError: The sample could not be read.
+        """
+        return self._read([index])[0]
+
+    def __getitems__(self, indices: list[int]) -> list[ShardSample]:
+        """The samples of a batch, in the order of the indices, read concurrently.
+
+        Where a subclass has a `__getitem__` of its own, that makes them, one after another.
+        """
+        if type(self).__getitem__ is not AISShardMapDataset.__getitem__:
+            return super().__getitems__(indices)
+        return self._read(indices)
+
+    @cached_property
+    def _reader(self) -> Reader:
+        return Reader([selection.source for selection in self._selections], self._config)
+
+    def _read(self, indices: Sequence[int]) -> list[ShardSample]:
+        wanted = [self._locate(as_index(index)) for index in indices]
+        spans = [self._shards[shard].members.span(number) for shard, number in wanted]
+        extents = (Extent(shard, *span) for (shard, _), span in zip(wanted, spans, strict=True) if span[0] < span[1])
+        contents = _joined(stream_chunks(self._reader, self._index, extents))
+        return [
+            self._sample(shard, number, start, next(contents) if start < stop else b"")
+            for (shard, number), (start, stop) in zip(wanted, spans, strict=True)
+        ]
+
+    def _sample(self, shard: int, number: int, start: int, content: bytes) -> ShardSample:
+        key, files = self._shards[shard].members.sample(number)
+        parts = {extension: content[offset - start : offset - start + size] for extension, offset, size in files}
+        return key if self._shards[shard].by_key else base_name(key), ZeroDict(parts, self._extensions)
+
+    def _locate(self, index: int) -> tuple[int, int]:
+        """The shard of a sample, and its number there."""
+        count = len(self)
+        if not -count <= index < count:
+            raise SampleIndexError(f"{type(self).__name__}: index {index} is outside a dataset of {count} samples")
+        position = index % count
+        shard = int(np.searchsorted(self._ends, position, side="right"))
+        return shard, position - int(self._ends[shard]) + len(self._shards[shard].members)
+
+
+class _Shard(NamedTuple):
+    """What is known of one shard."""
+
+    members: MemberIndex
+    by_key: bool
+
+    @classmethod
+    def of(cls, members: MemberIndex) -> _Shard:
+        return cls(members, Facts.of_index(members).by_key)
+
+    def sizes(self) -> NDArray[np.int64]:
+        """Bytes of each sample."""
+        if not len(self.members):
+            return np.zeros(0, np.int64)
+        return np.add.reduceat(self.members.sizes, self.members.firsts[:-1])
+
+
+def _joined(chunks: Iterable[Chunk]) -> Iterator[bytes]:
+    """The whole content of each extent."""
+    parts: list[bytes] = []
+    for chunk in chunks:
+        parts.append(chunk.content)
+        if chunk.last:
+            yield parts[0] if len(parts) == 1 else b"".join(parts)
+            parts = []

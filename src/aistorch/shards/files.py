@@ -1,0 +1,56 @@
+"""From the chunks of one shard to its files, one by one."""
+
+from __future__ import annotations
+
+from aistorch.order.shards import Piece
+from aistorch.shards.compression import Decompressor, decompressor_for
+from aistorch.shards.tar import Member, TarStream
+
+
+class FileStream:
+    """The files of one piece of a shard, in the order of the archive, as its chunks arrive.
+
+    Args:
+        shard: Its URL, for errors.
+        piece: Which files are wanted; a range of them.
+    """
+
+    def __init__(self, shard: str, piece: Piece) -> None:
+        self._shard = shard
+        self._piece = piece
+        self._at = 0
+        self._decompressor: Decompressor | None = None
+        self._tar = TarStream(shard)
+
+    def feed(self, chunk: bytes) -> list[bytes]:
+        """The contents of the files that are complete with these bytes, as far as they are wanted.
+
+        Raises:
+            ShardError: The shard is damaged.
+        """
+        if self._is_past_piece:
+            return []
+        if self._decompressor is None:
+            self._decompressor = decompressor_for(chunk, self._shard)
+        return [content for plain in self._decompressor.feed(chunk) for content in self.take(self._tar.feed(plain))]
+
+    def take(self, members: list[Member]) -> list[bytes]:
+        """The same for files that have been taken out of the shard already."""
+        first, self._at = self._at, self._at + len(members)
+        stop = len(members) if self._piece.stop is None else max(0, self._piece.stop - first)
+        return [content for _, content, _ in members[max(0, self._piece.first - first) : stop]]
+
+    def close(self) -> list[bytes]:
+        """None are left, if the shard is complete.
+
+        Raises:
+            ShardError: It is not, or it is damaged.
+        """
+        if not self._is_past_piece and self._decompressor is not None:
+            self._decompressor.close()
+            self._tar.close()
+        return []
+
+    @property
+    def _is_past_piece(self) -> bool:
+        return self._piece.stop is not None and self._at >= self._piece.stop
