@@ -5,10 +5,11 @@ from __future__ import annotations
 import http.client
 import threading
 import time
+from typing import TypeVar
 
 from aistore.sdk.request_client import RequestClient
-from aistore.sdk.types import Smap, Snode
-from pydantic import ValidationError
+from aistore.sdk.types import ETLInfo, Smap, Snode
+from pydantic import TypeAdapter, ValidationError
 
 from aistorch.errors import AIStorchError
 from aistorch.fetch.address import Address
@@ -17,6 +18,11 @@ from aistorch.fetch.settings import ClusterSettings
 
 # A map is asked for again at most this often, however many reads fail meanwhile.
 REFRESH_INTERVAL = 1.0
+_SMAP, _ETLS = TypeAdapter(Smap), TypeAdapter(list[ETLInfo])
+# Targets know nothing of an ETL that is starting, and learn a moment later than the proxy that it runs.
+_ETL_STAGES = ("Initializing", "Running")
+
+T = TypeVar("T")
 
 
 class Cluster:
@@ -41,6 +47,8 @@ class Cluster:
         self._targets: dict[str, Address] = {}
         self._placement = Placement({})
         self._asked = float("-inf")
+        self._expected_etls: set[str] = set()
+        self._etls_asked = float("-inf")
         self._lock = threading.Lock()
 
     def address_of(self, target: str | None) -> Address | None:
@@ -71,11 +79,25 @@ class Cluster:
             if now - self._asked < REFRESH_INTERVAL and self._asked >= newer_than:
                 return False
             self._asked = now
-            smap = self._fetch()
+            smap = _parsed(_SMAP, self._get("daemon?what=smap"))
             if smap is None or int(smap.version or 0) == self.version:
                 return False
             self._adopt(smap)
             return True
+
+    def expects_etl(self, name: str) -> bool:
+        """Whether an ETL starts or runs, as the cluster tells or told a moment ago.
+
+        Not if the cluster does not tell: with AuthN it does to administrators only.
+        """
+        with self._lock:
+            now = time.monotonic()
+            # That it starts is believed for a while, as many reads ask; that it does not ends them all.
+            if now - self._etls_asked >= REFRESH_INTERVAL or name not in self._expected_etls:
+                self._etls_asked = now
+                listed = _parsed(_ETLS, self._get("etl")) or ()
+                self._expected_etls = {each.id for each in listed if each.stage in _ETL_STAGES}
+            return name in self._expected_etls
 
     def _adopt(self, smap: Smap) -> None:
         usable = {tid: node for tid, node in smap.tmap.items() if not node.in_maint_or_decomm()}
@@ -85,7 +107,8 @@ class Cluster:
         self.target_count = len(usable)
         self.version = int(smap.version or 0)
 
-    def _fetch(self) -> Smap | None:
+    def _get(self, path: str) -> bytes:
+        """What the proxy answers; empty if it does not, or with an error."""
         # Not through the SDK's client: with a node gone it retries for 44 to 90 s, and samples wait for this answer.
         settings, endpoint = self.settings, self.settings.endpoint
         headers = {"Authorization": f"Bearer {settings.token}"} if settings.token else {}
@@ -98,13 +121,20 @@ class Cluster:
         else:
             connection = http.client.HTTPConnection(endpoint.host, endpoint.port, timeout=timeout)
         try:
-            connection.request("GET", f"{settings.path}/daemon?what=smap", headers=headers)
+            connection.request("GET", f"{settings.path}/{path}", headers=headers)
             reply = connection.getresponse()
-            return Smap.model_validate_json(reply.read()) if reply.status == 200 else None
-        except (OSError, http.client.HTTPException, ValidationError):
-            return None
+            return reply.read() if reply.status == 200 else b""
+        except (OSError, http.client.HTTPException):
+            return b""
         finally:
             connection.close()
+
+
+def _parsed(form: TypeAdapter[T], text: bytes) -> T | None:
+    try:
+        return form.validate_json(text)
+    except ValidationError:
+        return None
 
 
 def _address(node: Snode) -> Address | None:

@@ -9,7 +9,7 @@ from aistore.sdk.errors import AISError
 from aistore.sdk.etl import ETLConfig
 from aistore.sdk.obj.object import Object
 
-from aistorch.errors import ObjectNotFoundError, ReadError
+from aistorch.errors import ObjectNotFoundError, ReadError, TransformError
 from aistorch.fetch.engine import Sample
 
 
@@ -23,12 +23,15 @@ def read_objects(objects: Iterable[Object], etl: ETLConfig | None = None) -> Ite
         try:
             content = obj.get_reader(etl=etl or ETLConfig()).read_all()
         except AISError as error:
-            raise _in_our_terms(obj, error) from error
+            raise _in_our_terms(obj, error, etl) from error
         yield [(obj.name, cast(bytes, content))]
 
 
-def _in_our_terms(obj: Object, error: AISError) -> ReadError:
+def _in_our_terms(obj: Object, error: AISError, etl: ETLConfig | None) -> ReadError:
     # The SDK's errors cannot leave a DataLoader worker: they are pickled, and never unpickled.
-    kind = ObjectNotFoundError if error.status_code == 404 else ReadError
     name = obj.get_semantic_url() if isinstance(obj, Object) else str(obj.name)
+    through_etl = etl is not None and bool(etl.name)
+    kind: type[ReadError] = TransformError if through_etl else ReadError
+    if error.status_code == 404 and (name in error.message or not through_etl):  # else it is the ETL that is missing
+        kind = ObjectNotFoundError
     return kind(name, 1, [error.message], error.status_code)

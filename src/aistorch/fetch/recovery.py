@@ -30,6 +30,9 @@ _DENIED = (401, 403)
 _KEPT_CAUSES = 8
 _PROGRESS = 1 << 20
 _MAX_REDIRECTS = 8
+# So begins what is the transformer's own answer, which it gives to the same object once more, most likely.
+_TRANSFORMER_SAID = "ETL error"
+_TRANSFORM_ATTEMPTS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +88,8 @@ class Recovery:
             return self._missing(request, trouble, message)
         if trouble.etl:
             trouble.kind = TransformError
+            if message.startswith(_TRANSFORMER_SAID) and trouble.attempts >= _TRANSFORM_ATTEMPTS:
+                return GiveUp(self._error(request, trouble))
         if head.status == 501 or (400 <= head.status < 500 and head.status not in (408, 409, 425, 429)):
             return GiveUp(self._error(request, trouble))
         return self._again(request, trouble)
@@ -191,6 +196,8 @@ class Recovery:
             return GiveUp(BucketNotFoundError(f"bucket {bucket} does not exist (any more): {message}", 404))
         if trouble.etl and request.url not in message:
             trouble.kind = TransformError
+            if self._cluster.expects_etl(trouble.etl):
+                return self._again(request, trouble)
             return GiveUp(self._error(request, trouble))
         # The map may have changed while the request was under way.
         self._cluster.refresh(newer_than=trouble.asked_at)
@@ -216,7 +223,7 @@ class Recovery:
 def _message(body: bytes) -> str:
     """The text of an error body, which is JSON, normally."""
     try:
-        message = json.loads(body).get("message", "")
-    except (ValueError, AttributeError):
+        message = json.loads(body)["message"]
+    except (ValueError, TypeError, KeyError):  # of a gateway, or of a transformer that the client was sent to
         message = body.decode("utf-8", "replace")
     return str(message).strip()[:300]
