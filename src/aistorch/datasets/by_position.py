@@ -62,6 +62,11 @@ class OrderedByPosition(Ordered):
         """What tells whether they are the same as before."""
         raise NotImplementedError
 
+    @property
+    def counts_samples(self) -> bool:
+        """Whether what it hands out are these samples one by one, so that their number tells the place."""
+        return True
+
     def place(self) -> Cursor:
         """Where the next iteration of this rank begins."""
         state, size = self._waiting(), self._world.size

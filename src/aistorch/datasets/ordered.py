@@ -164,6 +164,18 @@ class Ordered:
             advice = "; if the bucket has only grown, strict=False goes on with it" if listing else ""
             raise StateMismatchError(f"the state was saved by another {owner}: {', '.join(differences)}{advice}")
 
+    @property
+    def is_waiting(self) -> bool:
+        """Whether a state that was loaded waits for the next iteration."""
+        return self._waiting() is not None
+
+    def prepare(self) -> None:
+        """What a loader calls before it starts workers: does once what each of them would do otherwise."""
+
+    def leave_to_workers(self) -> None:
+        """What a loader calls once it has started workers: they go on from the state that was loaded, this does not."""
+        self._loaded = None
+
     # What a subclass replaces or calls.
 
     def _state(self, position: Mapping[str, Any]) -> dict[str, Any]:
