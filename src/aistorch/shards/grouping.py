@@ -86,10 +86,12 @@ class Grouper:
                     raise DuplicateMemberError(self.shard, name, offset)
                 files[extension] = content
                 continue
-            split = split_name(name)
-            if split is None:
-                continue
-            key, extension = split
+            key, dot, extension = name.partition(".")
+            if not dot or "/" in extension or not key or key[-1] == "/":
+                split = split_name(name)
+                if split is None:
+                    continue
+                key, extension = split
             if key in self._keys:
                 raise self._scattered(key, name, offset)
             self._keys.add(key)

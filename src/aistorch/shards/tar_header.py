@@ -22,7 +22,6 @@ WITHOUT_CONTENT = frozenset(b"123456")
 """Links, devices, directories and FIFOs: the next header stands behind theirs, whatever size they name."""
 
 _GNU_MAGIC = b"ustar  \0"
-_OCTAL = re.compile(rb" *([0-7]*)[ \0]*")
 _NAME, _SIZE, _CHECKSUM = slice(0, 100), slice(124, 136), slice(148, 156)
 _KIND = 156
 _MAGIC, _PREFIX = slice(257, 265), slice(345, 500)
@@ -105,11 +104,10 @@ def number(field: bytes, what: str) -> int:
     """
     if field[0] in (0x80, 0xFF):
         return int.from_bytes(field[1:], "big") - (256 ** (len(field) - 1) if field[0] == 0xFF else 0)
-    found = _OCTAL.match(field)
-    digits = b"" if found is None else found[1]
-    if found is None or (found.end() < len(field) and b"\0" not in found[0]):
-        raise HeaderError(f"no {what}: {field!r}")
-    return int(digits or b"0", 8)
+    try:
+        return int(until_nul(field).strip() or b"0", 8)
+    except ValueError:
+        raise HeaderError(f"no {what}: {field!r}") from None
 
 
 def decimal(text: str, what: str) -> int:
