@@ -30,6 +30,7 @@ from aistorch.errors import (
     NoSourceError,
     ObjectExistsError,
     ObjectNotFoundError,
+    OversizedSampleWarning,
     ReadError,
     SampleIndexError,
     ScatteredSampleError,
@@ -57,6 +58,7 @@ PLAIN = [
     StateMismatchError,
     AIStorchWarning,
     EmptyListingWarning,
+    OversizedSampleWarning,
 ]
 REFUSALS = [ServerError, BucketNotFoundError, AccessDeniedError]
 READS = [ReadError, ObjectNotFoundError, ChecksumError, TruncatedReadError, TransformError]

@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from operator import index as as_index
 from typing import overload
 
+import numpy as np
 from aistore.sdk import AISSource
 from aistore.sdk.const import AIS_OBJ_NAME, HEADER_CONTENT_LENGTH
 from aistore.sdk.obj.object import Object
 from aistore.sdk.obj.object_props import ObjectProps
+from numpy.typing import NDArray
 from requests.structures import CaseInsensitiveDict
 
 from aistorch.fetch.reader import bucket_of
@@ -30,6 +32,11 @@ class ObjectSequence(Sequence[Object]):
 
     def __len__(self) -> int:
         return len(self._index)
+
+    @property
+    def sizes(self) -> NDArray[np.int64]:
+        """Bytes of each object, -1 where the listing did not tell."""
+        return self._index.sizes
 
     @overload
     def __getitem__(self, position: int) -> Object: ...
