@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Sequence
 
 from aistore.sdk import AISSource, Client
@@ -93,9 +94,16 @@ class AISSourceLister(IterDataPipe[str]):
 
     def __iter__(self) -> Iterator[str]:
         """The URLs, source by source."""
-        options = {} if self._etl is None else {"etl": self._etl}
+        options = {} if self._etl is None else {"etl": _for_urls(self._etl)}
         for source in self.sources:
             yield from source.list_urls(prefix=self.prefix, **options)
+
+
+def _for_urls(etl: ETLConfig) -> ETLConfig:
+    # In the URLs that the SDK makes, arguments of an ETL stand as they are, though servers take JSON.
+    if isinstance(etl.args, dict):
+        return ETLConfig(etl.name, json.dumps(etl.args, separators=(",", ":")))
+    return etl
 
 
 AISFileLister = AISFileListerIterDataPipe

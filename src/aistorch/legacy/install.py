@@ -13,6 +13,7 @@ from typing import Any
 import aistore
 
 from aistorch.legacy.names import NAMES, PLUGIN
+from aistorch.legacy.sdk import add_methods, remove_methods
 
 
 def install_as_aistore_pytorch() -> Installation:
@@ -24,6 +25,9 @@ def install_as_aistore_pytorch() -> Installation:
 
         aistorch.install_as_aistore_pytorch()
         from aistore.pytorch import AISMapDataset  # is aistorch.AISMapDataset
+
+    The SDK's objects have the methods again that scripts of the plugin's first releases call: `put_content`, `put_file`
+    and `get`.
 
     A second call changes nothing. Worker processes that are spawned import the script, and with it this call, again;
     for scripts without it there is `python -m aistorch.legacy script.py`.
@@ -108,6 +112,7 @@ class _State:
         self._finder = _Finder()
         self._displaced: dict[str, ModuleType] = {}
         self._redirected: list[tuple[ModuleType, str, Any]] = []
+        self._added: list[str] = []
 
     def begin(self) -> bool:
         """Installs; returns False where it was so already."""
@@ -115,6 +120,7 @@ class _State:
             return False
         self._displaced = {name: module for name in NAMES if (module := sys.modules.pop(name, None)) is not None}
         sys.meta_path.insert(0, self._finder)
+        self._added = add_methods()
         for name, real in self._displaced.items():
             self._redirect(real, import_module(name))
         return True
@@ -124,6 +130,7 @@ class _State:
         if self._finder not in sys.meta_path:
             return
         sys.meta_path.remove(self._finder)
+        remove_methods(self._added)
         for name in NAMES:
             sys.modules.pop(name, None)
         vars(aistore).pop("pytorch", None)
