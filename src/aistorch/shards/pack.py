@@ -48,7 +48,7 @@ def check_destination(source: PackSource, plan: Plan, destination: Destination, 
         InvalidArgumentError: The destination is a part of the source.
         ServerError: The bucket is not there.
     """
-    if source.holds(destination.bucket, destination.folder):
+    if _is_within(destination, source.selection):
         raise InvalidArgumentError(
             f"the destination {destination} is part of the source: the next run would pack its shards; choose another"
         )
@@ -64,6 +64,12 @@ def check_destination(source: PackSource, plan: Plan, destination: Destination, 
             "choose another prefix, or replace them by --overwrite"
         )
     return [name for name in present if name not in wanted]
+
+
+def _is_within(destination: Destination, selection: Selection | None) -> bool:
+    if selection is None or describe(selection.source) != describe(destination.bucket):
+        return False
+    return destination.folder.startswith(selection.prefix)
 
 
 def pack(

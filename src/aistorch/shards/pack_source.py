@@ -1,14 +1,18 @@
-"""What shards are packed of: the files of a folder, or the objects of a bucket."""
+"""What shards are packed of: the files of a folder, or the objects of a bucket.
+
+Files are known by their position in `names`; `sizes` are their bytes as listed, `left_out` is what is there and cannot
+be packed, a line a kind, and `selection` the part of a bucket that they are.
+"""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import TypeAlias
 
 import numpy as np
-from aistore.sdk import Bucket, Client
+from aistore.sdk import Client
 
 from aistorch.config import ReadConfig
 from aistorch.errors import InvalidArgumentError, ReadError
@@ -19,46 +23,14 @@ from aistorch.sources.resolve import Selection, endpoint
 from aistorch.sources.url import parse_url
 
 
-class PackSource(Protocol):
-    """Files by their position.
-
-    Attributes:
-        names: Relative names, with slashes.
-        sizes: Bytes of each file, as it was listed.
-        left_out: What is there and cannot be packed, a line a kind.
-    """
-
-    names: Sequence[str]
-    sizes: Sequence[int]
-    left_out: Sequence[str]
-
-    def read(self, positions: Sequence[int]) -> Iterator[bytes]:
-        """The contents of these files, in this order.
-
-        Raises:
-            ReadError: One cannot be read, or is no longer what was listed.
-        """
-
-    def holds(self, bucket: Bucket, folder: str) -> bool:
-        """Whether objects of that folder are among the files, now or later."""
-
-
-def pack_source(source: str, client_url: str | None) -> PackSource:
-    """The source that is meant: a URL (`ais://bucket/prefix`) or a path.
-
-    Raises:
-        InvalidArgumentError: There is no such folder, or the URL cannot be understood.
-        AIStorchError: The bucket cannot be listed.
-    """
-    return BucketSource(source, client_url) if "://" in source else FolderSource(Path(source))
-
-
 class FolderSource:
     """All files below a folder.
 
     Args:
         folder: Links to files in it are followed, links to other folders are not.
     """
+
+    selection: Selection | None = None
 
     def __init__(self, folder: Path) -> None:
         if not folder.is_dir():
@@ -72,12 +44,16 @@ class FolderSource:
 
     @property
     def left_out(self) -> list[str]:
-        """See `PackSource`."""
+        """What is neither a file nor a folder, a line a kind."""
         kinds = {"link to a folder": self._links, "neither file nor folder": self._special}
         return [f"{kind}: {some(names)}" for kind, names in kinds.items() if names]
 
     def read(self, positions: Sequence[int]) -> Iterator[bytes]:
-        """See `PackSource`."""
+        """The contents of these files, in this order.
+
+        Raises:
+            ReadError: One cannot be read, or is no longer what was listed.
+        """
         for position in positions:
             path = self._folder / self.names[position]
             try:
@@ -88,10 +64,6 @@ class FolderSource:
                 listed = self.sizes[position]
                 raise ReadError(str(path), 1, [f"it had {listed} bytes when it was listed, and has {len(content)} now"])
             yield content
-
-    def holds(self, bucket: Bucket, folder: str) -> bool:
-        """See `PackSource`."""
-        return False
 
     def _scan(self, within: str) -> None:
         try:
@@ -124,26 +96,37 @@ class BucketSource:
 
     def __init__(self, url: str, client_url: str | None) -> None:
         parsed = parse_url(url)
-        self._selection = Selection(parsed.bucket(Client(endpoint(client_url, "aistorch shard"))), parsed.prefix)
-        self._index = ObjectIndex.concat(list(list_pages(self._selection, 0)))
+        self.selection = Selection(parsed.bucket(Client(endpoint(client_url, "aistorch shard"))), parsed.prefix)
+        self._index = ObjectIndex.concat(list(list_pages(self.selection, 0)))
         folder = len(parsed.prefix.rpartition("/")[0]) + 1 if "/" in parsed.prefix else 0
         self.names = [name[folder:] for name in self._index.names()]
         self.sizes: list[int] = self._index.sizes.tolist()
 
     def read(self, positions: Sequence[int]) -> Iterator[bytes]:
-        """See `PackSource`."""
-        reader = Reader([self._selection.source], ReadConfig())
+        """The contents of these objects, in this order.
+
+        Raises:
+            ReadError: One cannot be read, or is no longer what was listed.
+        """
+        reader = Reader([self.selection.source], ReadConfig())
         chosen = np.array(positions, dtype=np.int64)
         pages = (self._index.take(chosen[start : start + PAGE_SIZE]) for start in range(0, len(chosen), PAGE_SIZE))
         for run in reader.stream(pages):
             for _, content in run:
                 yield content
 
-    def holds(self, bucket: Bucket, folder: str) -> bool:
-        """See `PackSource`."""
-        source = self._selection.source
-        same = isinstance(source, Bucket) and source.get_path() == bucket.get_path()
-        return same and folder.startswith(self._selection.prefix)
+
+PackSource: TypeAlias = FolderSource | BucketSource
+
+
+def pack_source(source: str, client_url: str | None) -> PackSource:
+    """The source that is meant: a URL (`ais://bucket/prefix`) or a path.
+
+    Raises:
+        InvalidArgumentError: There is no such folder, or the URL cannot be understood.
+        AIStorchError: The bucket cannot be listed.
+    """
+    return BucketSource(source, client_url) if "://" in source else FolderSource(Path(source))
 
 
 def some(names: Sequence[str], count: int = 3) -> str:

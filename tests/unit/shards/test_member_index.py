@@ -146,10 +146,9 @@ def test_a_damaged_index_is_refused_and_never_wrong() -> None:
         for damaged in (data[:position], data[:position] + bytes([data[position] ^ 0x41]) + data[position + 1 :]):
             try:
                 found = MemberIndex.from_bytes(damaged, SHARD)
-            except ShardIndexError as error:
-                assert error.name == "ais://b/s.tar.idx"
-            else:
-                assert found == index, position
+            except ShardIndexError:
+                continue
+            assert found == index, position
 
 
 def altered(**arrays: object) -> bytes:
@@ -157,7 +156,7 @@ def altered(**arrays: object) -> bytes:
     with np.load(io.BytesIO(example().to_bytes())) as stored:
         every = {**stored, **arrays}
     data = io.BytesIO()
-    np.savez(data, **{name: array for name, array in every.items() if array is not None})  # type: ignore[arg-type]
+    np.savez(data, **{name: array for name, array in every.items() if array is not None})
     return data.getvalue()
 
 
