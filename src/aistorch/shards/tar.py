@@ -11,7 +11,7 @@ from aistorch.shards.tar_incoming import Incoming
 from aistorch.shards.tar_reader import Chunk, Found, TarReader
 
 NO_RANGE = -1
-"""The offset of a sparse file in a header pass: its content stands nowhere in one piece."""
+"""The offset of a sparse file: its content stands nowhere in one piece."""
 
 _DOT = ord(".")
 _ENDS = b"\0 "  # of a number
@@ -26,7 +26,7 @@ class Member(NamedTuple):
     Attributes:
         name: Its whole name, without a leading `./`.
         content: Its bytes.
-        offset: Where they begin in the archive, before any compression.
+        offset: Where they begin in the archive, before any compression; `NO_RANGE` for a sparse file.
     """
 
     name: str
@@ -105,9 +105,10 @@ class TarStream(_ShortWay[File]):
         return self._receive(file, chunk, pos, found)
 
     def _deliver(self, file: Incoming, content: bytes, found: list[File]) -> None:
-        if file.sparse is not None:
-            content = file.sparse.fill(content)
-        found.append((file.name, content, file.offset))
+        if file.sparse is None:
+            found.append((file.name, content, file.offset))
+        else:
+            found.append((file.name, file.sparse.fill(content), NO_RANGE))
 
 
 class TarHeaders(_ShortWay[Entry]):
@@ -119,7 +120,7 @@ class TarHeaders(_ShortWay[Entry]):
 
     _contents = False
 
-    def _take_file(self, file: Incoming, chunk: Chunk, pos: int, found: list[Entry]) -> int:
+    def _take_file(self, file: Incoming, chunk: Chunk, pos: int, found: list[Entry]) -> int:  # noqa: ARG002
         sparse = file.sparse
         found.append(Entry(file.name, NO_RANGE, sparse.size) if sparse else Entry(file.name, file.offset, file.size))
         return pos + file.size + (-file.size & BLOCK - 1)
