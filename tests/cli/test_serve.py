@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import socket
 import subprocess
+import sys
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+import requests
 from aistore.sdk import Client
+from aistore.sdk.etl import ETLConfig
 
 from tests.cli.command import run, start
 
@@ -91,6 +96,52 @@ def test_a_bucket_that_cannot_be_is_named(typo: str, named: str) -> None:
     assert ended.returncode == 1
     assert named in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+@pytest.fixture
+def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A module of the user's own, in the folder from which the command is started."""
+    (tmp_path / "mine.py").write_text("def tail(data, etl_args): return data[int(etl_args):]\nnot_one = 5\n")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(str(Path(entry).absolute()) for entry in sys.path if entry))
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.usefixtures("module")
+def test_runs_etls_of_the_user_s_own(number: signal.Signals) -> None:
+    with serving("--etl", "tail-of=mine:tail", "--etl", "packed=zlib:compress") as (process, endpoint):
+        made = Client(endpoint).bucket("photos").create().object("a")
+        made.get_writer().put_content(b"content")
+        assert made.get_reader(etl=ETLConfig("tail-of", "3")).read_all() == b"tent"
+        assert zlib.decompress(bytes(made.get_reader(etl=ETLConfig("packed")).read_all())) == b"content"
+        end(process, number)
+
+
+@pytest.mark.parametrize(
+    ("option", "named"),
+    [
+        ("mine:tail", "NAME=package.module:function"),
+        ("tail-of=mine", "package.module:function"),
+        ("tail=mine:tail", "too short"),
+        ("tail-of=mine:none", "none"),
+        ("tail-of=no_such_module:tail", "no_such_module"),
+        ("tail-of=mine:not_one", "5 is no function"),
+    ],
+)
+@pytest.mark.usefixtures("module")
+def test_an_etl_that_cannot_be_is_named(option: str, named: str) -> None:
+    ended = run("serve", "--port", "0", "--etl", option)
+    assert ended.returncode == 1
+    assert named in ended.stderr
+    assert (ended.stdout, "Traceback" in ended.stderr) == ("", False)
+
+
+def test_code_of_clients_is_run_with_leave_only() -> None:
+    message = {"name": "of-client", "runtime": {"image": "any"}}
+    for options, status in (((), 403), (("--allow-code",), 501)):
+        with serving(*options) as (process, endpoint):
+            assert requests.put(f"{endpoint}/v1/etl", json=message, timeout=20).status_code == status
+            end(process)
 
 
 @pytest.mark.parametrize("package", ["typer", "rich"])

@@ -78,7 +78,8 @@ def expected(arguments: str = "") -> dict[str, bytes]:
 
 
 def new_etl(ais: Server) -> Etl:
-    return ais.client().etl(f"test-{uuid.uuid4().hex[:12]}")
+    etl: Etl = ais.client().etl(f"test-{uuid.uuid4().hex[:12]}")
+    return etl
 
 
 @pytest.fixture(scope="module")
@@ -180,7 +181,8 @@ def test_objects_that_a_subclass_chooses_go_through_the_etl(bucket: Bucket, etl:
 def test_an_etl_that_starts_is_waited_for(kind: Any, ais: Server, bucket: Bucket, tmp_path: Path) -> None:
     if not ais.embedded:
         pytest.skip("nothing can hold a pod back")
-    gate, made, found = tmp_path / "gate", new_etl(ais), {}
+    gate, made = tmp_path / "gate", new_etl(ais)
+    found: dict[str, bytes] = {}
     starting = threading.Thread(target=lambda: made.init_class(GATE=str(gate))(transformer()))
     starting.start()
     wait_for_stage(ais, made.name, "Initializing")

@@ -40,7 +40,7 @@ def serve(
     ] = None,
     allow_code: Annotated[
         bool,
-        typer.Option("--allow-code", help="Run ETLs whose code clients send. Whoever reaches the server runs as you."),
+        typer.Option("--allow-code", help="Run ETLs whose code clients send: it can do whatever you can."),
     ] = False,
 ) -> None:
     """Runs an embedded AIStore until Ctrl-C; unless told otherwise, only this machine reaches it."""

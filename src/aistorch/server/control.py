@@ -52,8 +52,8 @@ async def _obey(server: RunningServer, reader: asyncio.StreamReader) -> None:
 
 async def _execute(server: RunningServer, command: str, **arguments: Any) -> Any:
     faults = server.app.faults
-    if command == "etl":
-        return await server.app.etls.add_code(arguments["name"], EtlCode.from_json(arguments["code"]))
+    if command == "etls":
+        return await server.app.etls.add_codes({n: EtlCode.from_json(code) for n, code in arguments["codes"].items()})
     if command == "start":
         return await server.start_node(arguments["node"])
     if command == "stop":

@@ -153,8 +153,8 @@ class EmbeddedAIStore:
         )
         try:
             self._ready = self._read(_START_SECONDS)
-            for name, code in self._etls.items():
-                self._command("etl", name=name, code=code.to_json())
+            if self._etls:
+                self._command("etls", codes={name: code.to_json() for name, code in self._etls.items()})
         except BaseException:
             self.stop()
             raise
@@ -215,7 +215,7 @@ class EmbeddedAIStore:
                     pipe.flush()
             except BrokenPipeError:
                 pass  # it has died, which the read below tells
-            reply = self._read(_START_SECONDS if command == "etl" else _STOP_SECONDS)
+            reply = self._read(_START_SECONDS if command == "etls" else _STOP_SECONDS)
         if "error" in reply:
             raise InvalidArgumentError(f"the embedded AIStore refused {command!r}: {reply['error']}")
         return reply["result"]

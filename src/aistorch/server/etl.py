@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -182,10 +182,13 @@ class Etls:
         self._etls[etl.name] = etl
         await etl.start()
 
-    async def add_code(self, name: str, code: EtlCode) -> None:
-        """The same with what the server's owner gave; `add` tells the rest."""
-        runtime = {"image": "aistorch", "command": [code.label]}
-        await self.add(Etl(name, code, {"name": name, "communication": "hpush://", "runtime": runtime}))
+    async def add_codes(self, codes: Mapping[str, EtlCode]) -> None:
+        """Adds what the server's owner gave, by name, and starts it; `add` tells the rest."""
+        made = []
+        for name, code in codes.items():
+            runtime = {"image": "aistorch", "command": [code.label]}
+            made.append(Etl(name, code, {"name": name, "communication": "hpush://", "runtime": runtime}))
+        await asyncio.gather(*map(self.add, made))
 
     async def delete(self, name: str) -> None:
         """Stops an ETL and forgets it.

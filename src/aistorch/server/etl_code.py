@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-import cloudpickle
+import cloudpickle  # type: ignore[import-untyped]
 from aistore.sdk.etl.etl import Etl
 
 from aistorch.errors import InvalidArgumentError

@@ -88,7 +88,7 @@ class RunningServer:
         Raises:
             BadRequest: If an ETL's code cannot be loaded.
         """
-        await asyncio.gather(*(self.app.etls.add_code(name, code) for name, code in self._etls.items()))
+        await self.app.etls.add_codes(self._etls)
         await self._open()
 
     async def _open(self) -> None:
