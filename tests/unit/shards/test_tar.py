@@ -79,16 +79,22 @@ def test_an_archive_of_any_format_is_what_tarfile_sees(
     assert read(data, cuts) == view(data)
 
 
+SOME = b"".join(
+    (
+        member(regular("./a/first.txt", b"1" * 70), b"1" * 70, tarfile.USTAR_FORMAT),
+        member(regular("a/" + "long" * 40, b"22", 1.5), b"22", tarfile.GNU_FORMAT),
+        member(regular("b/" + "länger" * 20, b"333", 1.5), b"333", tarfile.PAX_FORMAT),
+        sparse_gnu("holes.gnu", 500, [(70 * number, b"data") for number in range(6)]),
+    )
+)
 EVERYTHING = b"".join(
     (
         pax_header(pax_record("comment", "of a commit"), b"g"),
-        member(regular("./a/first.txt", b"1" * 700), b"1" * 700, tarfile.USTAR_FORMAT),
+        SOME,
         member(special("a", tarfile.DIRTYPE)),
-        member(regular("a/" + "long" * 40, b"22", 1.5), b"22", tarfile.GNU_FORMAT),
-        member(regular("b/" + "länger" * 40, b"333", 1.5), b"333", tarfile.PAX_FORMAT),
         member(special("link" * 40, tarfile.SYMTYPE, "target" * 40), b"", tarfile.GNU_FORMAT),
         member(regular("empty", b"")),
-        sparse_gnu("holes.gnu", 2000, [(70 * number, b"data") for number in range(27)]),
+        sparse_gnu("holes.more", 2000, [(70 * number, b"data") for number in range(27)]),
         sparse_pax("holes.1.0", 300, [(10, b"here"), (250, b"there")], "1.0"),
         sparse_pax("holes.0.0", 300, [(10, b"here"), (250, b"there")], "0.0"),
         member(regular("last.txt", b"4" * 512), b"4" * 512),
@@ -98,10 +104,10 @@ EVERYTHING = b"".join(
 
 
 def test_the_cut_between_two_chunks_may_be_at_any_byte() -> None:
-    wanted = view(EVERYTHING)
-    assert len(wanted) == 8
-    for cut in range(len(EVERYTHING)):
-        assert read(EVERYTHING, [cut]) == wanted, cut
+    wanted = view(SOME)
+    assert len(wanted) == 4
+    for cut in range(len(SOME)):
+        assert read(SOME, [cut]) == wanted, cut
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 100, 511, 512, 513, 1000, 4096])
