@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from aistorch.datasets.file_loader import AISFileLoader, AISFileLoaderIterDataPipe
     from aistorch.datasets.iterable import AISIterDataset
     from aistorch.datasets.map import AISMapDataset
+    from aistorch.datasets.mixed import AISMixedDataset
     from aistorch.datasets.multishard import AISMultiShardStream
     from aistorch.datasets.parallel_map import AISParallelMapDataset
     from aistorch.datasets.shard_map import AISShardMapDataset
@@ -39,6 +40,7 @@ __all__ = [
     "AISFileLoaderIterDataPipe",
     "AISIterDataset",
     "AISMapDataset",
+    "AISMixedDataset",
     "AISMultiShardStream",
     "AISParallelMapDataset",
     "AISShardMapDataset",
@@ -69,6 +71,7 @@ _MODULES = {
     "AISFileLoaderIterDataPipe": "aistorch.datasets.file_loader",
     "AISIterDataset": "aistorch.datasets.iterable",
     "AISMapDataset": "aistorch.datasets.map",
+    "AISMixedDataset": "aistorch.datasets.mixed",
     "AISMultiShardStream": "aistorch.datasets.multishard",
     "AISParallelMapDataset": "aistorch.datasets.parallel_map",
     "AISShardMapDataset": "aistorch.datasets.shard_map",

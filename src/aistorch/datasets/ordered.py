@@ -176,6 +176,13 @@ class Ordered:
         """What a loader calls once it has started workers: they go on from the state that was loaded, this does not."""
         self._loaded = None
 
+    def leave_shared_epoch(self) -> None:
+        """What a mixture calls in a worker: from now on the epoch is that of this process alone.
+
+        Workers come to the end of a dataset at different times, and it goes on there with its next epoch.
+        """
+        self._shared_epoch = SharedEpoch()
+
     # What a subclass replaces or calls.
 
     def _state(self, position: Mapping[str, Any]) -> dict[str, Any]:

@@ -61,10 +61,6 @@ class MixPlan:
                 chosen, earliest, share_of_chosen = component, deadline, share
         return chosen
 
-    def without(self, component: int) -> MixPlan:
-        """A plan for the others, in the same proportions among them."""
-        return MixPlan.of_weights([share for number, share in enumerate(self.shares) if number != component])
-
     def until_exhausted(self, sizes: Sequence[int]) -> list[int]:
         """How many samples each component has given when one is first to give that has no more of its `sizes`."""
         periods = min(size // share for size, share in zip(sizes, self.shares, strict=True))

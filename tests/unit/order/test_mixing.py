@@ -113,10 +113,6 @@ def test_weights_that_are_no_proportions_are_refused(weights: list[float]) -> No
         MixPlan.of_weights(weights)
 
 
-def test_without_one_the_others_keep_their_proportions() -> None:
-    assert MixPlan.of_weights([6, 1, 4]).without(1).shares == (3, 2)
-
-
 @given(st.lists(st.tuples(st.integers(1, 20), st.integers(0, 60)), min_size=1, max_size=5))
 def test_how_long_all_components_last(components: list[tuple[int, int]]) -> None:
     plan = MixPlan.of_weights([weight for weight, _ in components])
