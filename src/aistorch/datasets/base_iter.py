@@ -12,6 +12,7 @@ from aistore.sdk.obj.object import Object
 from torch.utils.data import IterableDataset
 
 from aistorch.datasets.objects import ObjectSequence
+from aistorch.datasets.ranks import World
 from aistorch.datasets.workers import Share
 from aistorch.index.build import build_index
 from aistorch.index.listing import PAGE_SIZE, list_pages, warn_of_empty
@@ -109,12 +110,19 @@ class AISBaseIterDataset(ABC, IterableDataset[Any]):
     @property
     def _chooses_objects(self) -> bool:
         """Whether only the hooks of a subclass know which objects there are."""
-        return any(getattr(type(self), hook) is not own for hook, own in _OWN_HOOKS.items())
+        return not all(map(self._is_ours, CHOOSING_HOOKS))
 
-    def _chosen_objects(self) -> Iterator[Object]:
-        """This worker's objects, where a subclass chooses them."""
+    def _is_ours(self, hook: str) -> bool:
+        return getattr(type(self), hook) is _OWN_HOOKS[hook]
+
+    def _chosen_objects(self, world: World) -> Iterator[Object]:
+        """This worker's objects of this rank, where a subclass chooses them."""
         self._reset_iterator()
-        return self._get_worker_iter_info()[0]
+        share = Share.of_this_process()
+        objects = self._obj_iterator
+        if objects is not None and self._is_ours("_get_worker_iter_info") and not self._partition_sources_by_worker:
+            return islice(objects, world.rank + world.size * share.worker, None, world.size * share.workers)
+        return islice(self._get_worker_iter_info()[0], world.rank, None, world.size)
 
     def _listed(self) -> ObjectIndex:
         """All objects; lists them, unless that has been done."""

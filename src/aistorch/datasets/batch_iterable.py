@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
-from itertools import islice
 
 from aistore.sdk import Client
 from aistore.sdk.enums import Colocation
@@ -119,5 +118,4 @@ class AISBatchIterDataset(AISIterDataset):
         stand_in = self.client is not None and not isinstance(self.client, Client)
         if self.client is None or not (self._chooses_objects or stand_in):
             return super()._runs(place)
-        objects = islice(self._chosen_objects(), place.world.rank, None, place.world.size)
-        return read_by_client(self.client, objects, self._options)
+        return read_by_client(self.client, self._chosen_objects(place.world), self._options)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
-from itertools import islice
 from typing import Any
 
 from aistore.sdk.etl import ETLConfig
@@ -138,7 +137,7 @@ class AISIterDataset(OrderedByPosition, AISBaseIterDataset):
 
     def _runs(self, place: Place) -> Iterator[list[Sample]]:
         if self._chooses_objects:
-            return read_objects(islice(self._chosen_objects(), place.world.rank, None, place.world.size), self._etl)
+            return read_objects(self._chosen_objects(place.world), self._etl)
         return self._reader.stream(self._pages_at(place))
 
     def _pages_at(self, place: Place) -> Iterable[ObjectIndex]:

@@ -9,16 +9,17 @@ from aistorch.datasets.workers import Share
 from aistorch.index.object_index import ObjectIndex
 
 
-@given(lengths=st.lists(st.integers(1, 20), max_size=8), workers=st.integers(1, 7))
-def test_every_object_is_one_workers(lengths: list[int], workers: int) -> None:
+@given(lengths=st.lists(st.integers(1, 20), max_size=8), workers=st.integers(1, 7), batch_size=st.integers(1, 9))
+def test_every_object_is_one_workers(lengths: list[int], workers: int, batch_size: int) -> None:
     names = [f"o{number}" for number in range(sum(lengths))]
     pages, start = [], 0
     for length in lengths:
         pages.append(ObjectIndex.from_names(names[start : start + length]))
         start += length
     for worker in range(workers):
-        own = list(Share(worker, workers).of_pages(pages))
-        assert [name for page in own for name in page.names()] == names[worker::workers]
+        own = list(Share(worker, workers).of_pages(pages, batch_size))
+        expected = [name for number, name in enumerate(names) if number // batch_size % workers == worker]
+        assert [name for page in own for name in page.names()] == expected
         assert all(len(page) for page in own)
 
 
