@@ -27,6 +27,7 @@ from aistorch.fetch.trouble import Trouble
 
 _REDIRECTS = (301, 302, 307, 308)
 _DENIED = (401, 403)
+_BUSY = (408, 425, 429, 503)
 _KEPT_CAUSES = 8
 _PROGRESS = 1 << 20
 _MAX_REDIRECTS = 8
@@ -84,13 +85,13 @@ class Recovery:
         self._note(trouble, f"{asked} answered {head.status} {message}".rstrip())
         if from_target:
             return self._ask_proxy(request, trouble, delay=0.0)
+        if trouble.etl and message.startswith(_TRANSFORMER_SAID) and head.status not in _BUSY:
+            return self._failed(request, trouble)
         if head.status == 404:
             return self._missing(request, trouble, message)
         if trouble.etl:
             trouble.kind = TransformError
-            if message.startswith(_TRANSFORMER_SAID) and trouble.attempts >= _TRANSFORM_ATTEMPTS:
-                return GiveUp(self._error(request, trouble))
-        if head.status == 501 or (400 <= head.status < 500 and head.status not in (408, 409, 425, 429)):
+        if head.status == 501 or (400 <= head.status < 500 and head.status not in (409, *_BUSY)):
             return GiveUp(self._error(request, trouble))
         return self._again(request, trouble)
 
@@ -188,6 +189,12 @@ class Recovery:
         # What the server says of a token may quote it.
         text = f"{request.url}: access denied ({trouble.status}); {advice}, or set AIS_AUTHN_TOKEN"
         return GiveUp(AccessDeniedError(text, trouble.status))
+
+    def _failed(self, request: Request, trouble: Trouble) -> Step:
+        trouble.kind = TransformError
+        if trouble.attempts >= _TRANSFORM_ATTEMPTS:
+            return GiveUp(self._error(request, trouble))
+        return self._again(request, trouble)
 
     def _missing(self, request: Request, trouble: Trouble, message: str) -> Step:
         trouble.kind = ObjectNotFoundError

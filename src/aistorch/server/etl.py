@@ -234,5 +234,6 @@ async def transformed(etls: Sequence[Etl], bucket: Bucket, name: str, arguments:
 
 def _read(bucket: Bucket, name: str) -> bytes:
     meta, file = bucket.open_data(name)
+    bucket.uncached.discard(name)  # reading brings it into the cluster
     with file:
         return file.read(meta.size)

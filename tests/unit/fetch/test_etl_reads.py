@@ -81,10 +81,17 @@ def test_an_object_that_fails_in_the_transformer_is_tried_once_more() -> None:
     node, reads = proxy(lambda before: plain(200, b"made") if before else refusal(500, "ETL error: 7"), b"")
     with node, engine_for(node) as engine:
         assert engine.read([request()]) == [("o", b"made")]
-    node, reads = proxy(lambda _: refusal(500, "ETL error: division by zero"), b"")
-    with node, engine_for(node) as engine, pytest.raises(TransformError, match="division by zero"):
-        engine.read([request()])
-    assert len(reads) == 2
+    for status in (500, 404, 422):
+        node, reads = proxy(lambda _, status=status: refusal(status, "ETL error: no image"), listing("Running"))  # type: ignore[misc]
+        with node, engine_for(node) as engine, pytest.raises(TransformError, match="no image"):
+            engine.read([request()])
+        assert len(reads) == 2
+
+
+def test_a_transformer_that_is_too_busy_is_asked_again() -> None:
+    node, _ = proxy(lambda before: plain(200, b"made") if before == 3 else refusal(503, "ETL error: busy"), b"")
+    with node, engine_for(node) as engine:
+        assert engine.read([request()]) == [("o", b"made")]
 
 
 def test_a_pod_that_clients_are_sent_to_has_errors_of_its_own() -> None:
