@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import chain
+from itertools import chain, zip_longest
 from typing import Any
 
 import xxhash
@@ -88,7 +88,7 @@ class AISMultiShardStream(OrderedByShard, IterableDataset[Contents]):
         Raises:
             UnequalLengthsError: Rows differ in length, and `strict` is True.
             ShardError: A shard is damaged; a `tarfile.TarError`, too.
-            AIStorchError: A shard could not be listed or read. All samples before have been yielded.
+            AIStorchError: A shard could not be listed or read.
         """
         reading, rows = self._start(), self._rows
         if reading.world.size == reading.share.workers == 1 and not reading.place.sample:
@@ -105,15 +105,11 @@ class AISMultiShardStream(OrderedByShard, IterableDataset[Contents]):
 
     def _side_by_side(self, pieces: list[list[Piece]]) -> Iterator[Contents]:
         rows = [row.files(part) for row, part in zip(self._rows, pieces, strict=True)]
-        samples = zip(*rows, strict=True)
-        while True:
-            try:
-                yield next(samples)
-            except StopIteration:
-                return
-            except ValueError:  # of zip: a row has ended before the others; where they are split, that is known before
+        for sample in zip_longest(*rows):
+            if None in sample:  # a row has ended before the others; where they are split, that is known before
                 self._complain()
                 return
+            yield sample
 
     def _run(self, world: World) -> range:
         """The positions of the samples of a rank; those past the last one begin again with the first."""
@@ -177,7 +173,7 @@ class _Row:
         reader = PieceReader(self.reader, self.catalog, self._open)
         return chain.from_iterable(run.samples for run in reader.stream(pieces))
 
-    def _open(self, piece: Piece, _: int) -> FileStream:
+    def _open(self, piece: Piece, _: int, __: int) -> FileStream:
         return FileStream(self.catalog.url(piece.shard), piece)
 
     def __str__(self) -> str:
@@ -209,7 +205,7 @@ def _checked(data_sources: Sequence[DataShard]) -> list[DataShard]:
     for source in sources:
         if not isinstance(source, DataShard):
             raise ArgumentTypeError(
-                f"AISMultiShardStream: data_sources must hold aistore.sdk.DataShard objects, not {type(source).__name__}"
+                f"AISMultiShardStream: data_sources must hold aistore.sdk.DataShards, not {type(source).__name__}"
             )
     if not sources:
         raise InvalidArgumentError("AISMultiShardStream has nothing to read: give data_sources=[DataShard(...), ...]")

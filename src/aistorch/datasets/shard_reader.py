@@ -106,7 +106,7 @@ class AISShardReader(OrderedByShard, AISBaseIterDataset):
 
         Raises:
             ShardError: A shard is damaged, or its files cannot be grouped; a `tarfile.TarError`, too.
-            AIStorchError: A shard could not be listed or read. All samples before have been yielded.
+            AIStorchError: A shard could not be listed or read. All samples of those before have been yielded.
         """
         samples = self._samples()
         if not self._show_progress:
@@ -150,12 +150,12 @@ class AISShardReader(OrderedByShard, AISBaseIterDataset):
         runs = PieceReader(self._reader, self._catalog, self._opener(reading.share)).stream(rest)
         return self._follow(runs, reading, _size)
 
-    def _opener(self, share: Share) -> Callable[[Piece, int], ShardStream]:
+    def _opener(self, share: Share) -> Callable[[Piece, int, int], ShardStream]:
         catalog, declared = self._catalog, self._declared is not None
         extensions = dict.fromkeys(self._declared or ())
         hold = self._reader.config.budget // share.workers
 
-        def open_stream(piece: Piece, first: int) -> ShardStream:
+        def open_stream(piece: Piece, _: int, first: int) -> ShardStream:
             shard = piece.shard
             return ShardStream(
                 catalog.url(shard),

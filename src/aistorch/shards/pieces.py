@@ -13,6 +13,7 @@ from aistorch.fetch.chunks import Extent, stream_chunks
 from aistorch.fetch.reader import Reader, bucket_of
 from aistorch.order.shards import Piece
 from aistorch.shards.catalog import Catalog
+from aistorch.shards.member_index import MemberIndex
 from aistorch.shards.tar import Member
 from aistorch.shards.zip import ZIP_SUFFIX, zip_members
 
@@ -55,10 +56,13 @@ class PieceReader(Generic[T]):
     Args:
         reader: How bytes are read.
         catalog: The shards.
-        open_stream: Given a piece and the number of the sample that the first chunk begins with, makes its stream.
+        open_stream: Given a piece, its number among all, and the number of the sample that its first chunk begins
+            with, makes its stream. Called in the order of the pieces; not for one that takes no samples.
     """
 
-    def __init__(self, reader: Reader, catalog: Catalog, open_stream: Callable[[Piece, int], SampleStream[T]]) -> None:
+    def __init__(
+        self, reader: Reader, catalog: Catalog, open_stream: Callable[[Piece, int, int], SampleStream[T]]
+    ) -> None:
         self._reader = reader
         self._catalog = catalog
         self._open = open_stream
@@ -73,7 +77,7 @@ class PieceReader(Generic[T]):
             if is_zip:
                 yield from self._zips(group)
             else:
-                yield from _paced(self._tars(list(group)))
+                yield from _paced(self._tars(group))
 
     def _is_zip(self, piece: Piece) -> bool:
         shards = self._catalog.shards
@@ -82,7 +86,9 @@ class PieceReader(Generic[T]):
 
     def _zips(self, pieces: Iterable[tuple[int, Piece]]) -> Iterator[Run[T]]:
         for number, piece in pieces:
-            stream = self._open(piece, 0)
+            if is_empty(piece):
+                continue
+            stream = self._open(piece, number, 0)
             position = np.array([piece.shard])
             taken = 0
             for members in zip_members(self._reader, self._catalog.shards.take(position)):
@@ -92,21 +98,22 @@ class PieceReader(Generic[T]):
             if samples := stream.close():
                 yield Run(number, taken, samples)
 
-    def _tars(self, pieces: Sequence[tuple[int, Piece]]) -> Iterator[tuple[int, Run[T]]]:
+    def _tars(self, pieces: Iterable[tuple[int, Piece]]) -> Iterator[tuple[int, Run[T]]]:
         """How many bytes have arrived, and the samples that they completed."""
-        begins: deque[int] = deque()
+        awaited: deque[tuple[int, Piece, int]] = deque()
 
         def extents() -> Iterator[Extent]:
-            for _, piece in pieces:
+            for number, piece in pieces:
                 extent, first = self._extent(piece)
-                begins.append(first)
-                yield extent
+                if extent.stop is None or extent.start < extent.stop:
+                    awaited.append((number, piece, first))
+                    yield extent
 
-        stream, taken = None, 0
+        stream, number, taken = None, 0, 0
         for chunk in stream_chunks(self._reader, self._catalog.shards, extents()):
-            number, piece = pieces[chunk.number]
             if stream is None:
-                stream, taken = self._open(piece, begins.popleft()), 0
+                number, piece, first = awaited.popleft()
+                stream, taken = self._open(piece, number, first), 0
             samples = list(stream.feed(chunk.content))
             if chunk.last:
                 samples += stream.close()
@@ -116,15 +123,29 @@ class PieceReader(Generic[T]):
 
     def _extent(self, piece: Piece) -> tuple[Extent, int]:
         """The bytes to read, and the number of the sample that they begin with: all, unless an index tells more."""
+        if is_empty(piece):
+            return Extent(piece.shard, 0, 0), 0
         everything = Extent(piece.shard), 0
-        if piece.step != 1 or (piece.first == 0 and piece.stop is None):
+        if piece.step != 1 or (piece.first == 0 and piece.stop is None) or self._catalog.shards.sizes[piece.shard] < 0:
             return everything
         index = self._catalog.index(piece.shard)
-        if index is None or not is_in_order(index) or not 0 <= piece.first < len(index):
+        if index is None or not is_in_order(index):
             return everything
+        if piece.first >= len(index):
+            return Extent(piece.shard, 0, 0), 0
         start = 0 if piece.first == 0 else _aligned(index.span(piece.first - 1)[1])
         stop = None if piece.stop is None or piece.stop >= len(index) else _aligned(index.span(piece.stop - 1)[1])
         return Extent(piece.shard, start, stop), piece.first
+
+
+def is_empty(piece: Piece) -> bool:
+    """Whether a piece takes no samples, whatever the shard holds."""
+    return piece.stop is not None and piece.first >= piece.stop
+
+
+def is_in_order(index: MemberIndex) -> bool:
+    """Whether the files of each sample stand side by side, so that a range of bytes holds a range of samples."""
+    return bool((np.diff(index.offsets) > 0).all())
 
 
 def _aligned(offset: int) -> int:
@@ -140,19 +161,23 @@ def _paced(arriving: Iterable[tuple[int, Run[T]]]) -> Iterator[Run[T]]:
     """
     waiting: deque[tuple[Run[T], float]] = deque()  # with the mean bytes of its samples
     collected, credit = 0, 0.0
-    for size, run in arriving:
-        collected += size
-        credit += size
-        if run.samples:
-            waiting.append((run, collected / len(run.samples)))
-            collected = 0
-        while waiting and credit > 0:
-            run, mean = waiting.popleft()
-            count = -int(-credit // max(mean, 1.0))
-            credit -= min(count, len(run.samples)) * mean
-            yield Run(run.piece, run.first, run.samples[:count])
-            if count < len(run.samples):
-                waiting.appendleft((Run(run.piece, run.first + count, run.samples[count:]), mean))
-        if not waiting:
-            credit = 0.0
+    try:
+        for size, run in arriving:
+            collected += size
+            credit += size
+            if run.samples:
+                waiting.append((run, collected / len(run.samples)))
+                collected = 0
+            while waiting and credit > 0:
+                run, mean = waiting.popleft()
+                count = -int(-credit // max(mean, 1.0))
+                credit -= min(count, len(run.samples)) * mean
+                yield Run(run.piece, run.first, run.samples[:count])
+                if count < len(run.samples):
+                    waiting.appendleft((Run(run.piece, run.first + count, run.samples[count:]), mean))
+            if not waiting:
+                credit = 0.0
+    except Exception:  # raised once all that came before has been handed out
+        yield from (run for run, _ in waiting)
+        raise
     yield from (run for run, _ in waiting)
