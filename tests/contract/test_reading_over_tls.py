@@ -1,9 +1,11 @@
-"""Reading over TLS: the same samples, by certificates that are trusted and by no others."""
+"""Reading and writing over TLS: the same samples, by certificates that are trusted and by no others."""
 
 from __future__ import annotations
 
+import io
 import shutil
 import subprocess
+import tarfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +14,7 @@ from typing import Any
 import pytest
 from aistore.sdk import Client
 
-from aistorch import AISIterDataset, AISMapDataset
+from aistorch import AISIterDataset, AISMapDataset, ShardWriter
 from aistorch.config import ReadConfig, RetryPolicy
 from aistorch.errors import EndpointUnreachableError, ReadError
 from tests.support.loading import load
@@ -98,6 +100,20 @@ def test_a_certificate_that_is_not_trusted(stored: tuple[Any, str]) -> None:
     dataset = AISMapDataset(group, config=ReadConfig(retry=RetryPolicy(attempts=2, backoff=0.01)))
     with pytest.raises(ReadError, match=r"(?i)certificate"):
         dataset[0]
+
+
+def test_shards_are_written(stored: tuple[Any, str], certificate: Path) -> None:
+    bucket = trusting(stored, certificate)
+    samples = {f"s{number}": content(f"s{number}", 7 << 20) for number in range(3)}
+    with ShardWriter(bucket, prefix="written") as writer:
+        for key, body in samples.items():
+            writer.write(key, {"bin": body})
+    archive = bucket.object(writer.shards[0].name).get_reader().read_all()
+    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+        found = {info.name: tar.extractfile(info).read() for info in tar}  # type: ignore[union-attr]
+    for name in (writer.shards[0].name, f"{writer.shards[0].name}.idx"):
+        bucket.object(name).delete()
+    assert found == {f"{key}.bin": body for key, body in samples.items()}
 
 
 @pytest.mark.filterwarnings("ignore:Skipping SSL certificate verification:UserWarning")

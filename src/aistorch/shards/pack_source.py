@@ -16,7 +16,6 @@ from aistore.sdk import Client
 
 from aistorch.config import ReadConfig
 from aistorch.errors import InvalidArgumentError, ReadError
-from aistorch.fetch.reader import Reader
 from aistorch.index.listing import PAGE_SIZE, list_pages
 from aistorch.index.object_index import ObjectIndex
 from aistorch.sources.resolve import Selection, endpoint
@@ -108,6 +107,8 @@ class BucketSource:
         Raises:
             ReadError: One cannot be read, or is no longer what was listed.
         """
+        from aistorch.fetch.reader import Reader  # and with it torch, for which nothing else here has to wait
+
         reader = Reader([self.selection.source], ReadConfig())
         chosen = np.array(positions, dtype=np.int64)
         pages = (self._index.take(chosen[start : start + PAGE_SIZE]) for start in range(0, len(chosen), PAGE_SIZE))

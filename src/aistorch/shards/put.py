@@ -69,12 +69,11 @@ def put(settings: ClusterSettings, target: str, body: bytes, retry: RetryPolicy,
 
 
 def _put_once(settings: ClusterSettings, target: str, body: bytes) -> None:
-    url = f"{settings.endpoint}{target}"
     leg = _Leg(settings)
-    status, location = leg.send(url, body, settings.token)
+    url = f"{settings.endpoint}{target}"
+    status, location = leg.send(url, body)
     if status in _REDIRECTS and location:
-        # The redirect is the permission to talk to the target, which needs no token.
-        status, _ = leg.send(urljoin(url, location), body, None)
+        status, _ = leg.send(urljoin(url, location), body)
     if not 200 <= status < 300:
         raise PutError(leg.refusal or f"status {status}", status, leg.sent)
 
@@ -87,9 +86,10 @@ class _Leg:
         self.sent = False
         self.refusal = ""
 
-    def send(self, url: str, body: bytes, token: str | None) -> tuple[int, str]:
+    def send(self, url: str, body: bytes) -> tuple[int, str]:
         """Returns status and `Location`."""
-        connection = self._connection(Address.of_url(url))
+        address = Address.of_url(url)
+        connection = self._connection(address)
         try:
             connection.connect()
             sock = connection.sock
@@ -97,8 +97,9 @@ class _Leg:
             connection.putrequest("PUT", f"{parts.path}?{parts.query}", skip_accept_encoding=True)
             connection.putheader("Content-Length", str(len(body)))
             connection.putheader("Expect", "100-continue")
-            if token:
-                connection.putheader("Authorization", f"Bearer {token}")
+            # Elsewhere, the redirect is the permission.
+            if self._settings.token and address == self._settings.endpoint:
+                connection.putheader("Authorization", f"Bearer {self._settings.token}")
             connection.endheaders()
             replies, wanted = self._is_wanted(sock)
             if wanted:
