@@ -97,6 +97,8 @@ class Catalog:
         if bucket is None or self._reader.etl is not None or not name.endswith(LISTED_SUFFIXES):
             return None
         facts = Facts.of_names(file.name for file in archived_files(bucket, name))
+        if not facts.files:  # empty, or something else than its name says
+            return None
         self._facts[shard] = facts
         return facts
 

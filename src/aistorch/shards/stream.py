@@ -135,14 +135,13 @@ class ShardStream:
         return self._named(self._wanted(held))
 
     def _named(self, samples: list[KeyedSample]) -> list[ShardSample]:
-        if self._declared:
-            for _, files in samples:
-                if not files.keys() <= self._extensions.keys():
-                    self._extensions.update(dict.fromkeys(files))
-        extensions = self._extensions
-        if self._by_key:
-            return [(key, ZeroDict(files, extensions)) for key, files in samples]
-        return [(base_name(key), ZeroDict(files, extensions)) for key, files in samples]
+        extensions, by_key = self._extensions, self._by_key
+        named = []
+        for key, files in samples:
+            if not files.keys() <= extensions.keys():  # not declared, or the shard has changed since it was looked at
+                extensions.update(dict.fromkeys(files))
+            named.append((key if by_key else base_name(key), ZeroDict(files, extensions)))
+        return named
 
     def _wanted(self, samples: list[KeyedSample]) -> list[KeyedSample]:
         """Those of the shard's next samples that belong to the piece."""
