@@ -94,6 +94,12 @@ def test_what_cannot_be_is_told_in_a_line(endpoint: str, source: str, destinatio
     assert ended.stderr.count("\n") == 1, ended.stderr
 
 
+def test_an_endpoint_is_needed(folder: Path) -> None:
+    ended = run("shard", str(folder), "ais://b/p")
+    assert ended.returncode == 1
+    assert ended.stderr == "aistorch: where is the cluster? Give --endpoint http://host:8080, or set AIS_ENDPOINT\n"
+
+
 @pytest.mark.parametrize(
     ("text", "size"),
     [("1000", 1000), ("256MB", 256_000_000), ("1.5 GiB", 3 << 29), ("2kib", 2048), ("3t", 3 * 10**12), ("7B", 7)],

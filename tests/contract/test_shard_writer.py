@@ -119,6 +119,7 @@ def test_a_range_of_the_shard_is_what_the_index_says(bucket: Bucket) -> None:
         if begin == end:
             continue
         part = bucket.object(name).get_reader(byte_range=f"bytes={begin}-{end - 1}").read_all()
+        assert isinstance(part, bytes)
         _, members = index.sample(number)
         assert [part[at - begin : at - begin + size] for _, at, size in members] == list(files.values())
 
@@ -235,6 +236,9 @@ def test_an_endpoint_where_nothing_listens_is_named() -> None:
 def test_destinations_that_mean_nothing_are_refused(bucket: Bucket) -> None:
     with pytest.raises(ArgumentTypeError, match="destination must be an SDK bucket or a URL"):
         ShardWriter(5)  # type: ignore[arg-type]
+    for prefix in ("/p", "p//", "p/../q"):
+        with pytest.raises(InvalidArgumentError, match="cannot be the name of a shard"):
+            ShardWriter(bucket, prefix=prefix)
     with pytest.raises(InvalidArgumentError, match="has a prefix already"):
         ShardWriter("ais://b/p", prefix="q", client_url="http://127.0.0.1:9")
 

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from aistorch.cli.sizes import parse_size, show_size
+from aistorch.errors import NoEndpointError
 
 if TYPE_CHECKING:
     from aistorch.shards.destination import Destination
@@ -50,6 +51,8 @@ def shard(
     from aistorch.shards.pack_source import pack_source, some
 
     console = Console(soft_wrap=True, highlight=False)
+    if not endpoint:
+        raise NoEndpointError("where is the cluster? Give --endpoint http://host:8080, or set AIS_ENDPOINT")
     target = Destination.of(destination, "", DEFAULT_PATTERN, endpoint, "aistorch shard")
     files = pack_source(source, endpoint)
     plan = plan_shards(files, target, max_count, max_size, seed if shuffle else None)

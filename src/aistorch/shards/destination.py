@@ -56,7 +56,13 @@ class Destination:
                 f"{owner}: destination must be an SDK bucket or a URL such as 'ais://bucket/prefix', "
                 f"not {type(destination).__name__}"
             )
-        return cls(bucket, f"{prefix}/" if prefix and not prefix.endswith("/") else prefix, pattern)
+        found = cls(bucket, f"{prefix}/" if prefix and not prefix.endswith("/") else prefix, pattern)
+        if not {"", ".", ".."}.isdisjoint(found.name(0).split("/")):
+            raise InvalidArgumentError(
+                f"{owner}: {found.name(0)!r} cannot be the name of a shard: AIStore loses names with empty parts, "
+                "'.' or '..' between their slashes"
+            )
+        return found
 
     def name(self, number: int) -> str:
         """The object that shard `number` is."""

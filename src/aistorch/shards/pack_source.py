@@ -54,14 +54,15 @@ class FolderSource:
             ReadError: One cannot be read, or is no longer what was listed.
         """
         for position in positions:
-            path = self._folder / self.names[position]
+            path = os.path.join(self._folder, self.names[position])
             try:
-                content = path.read_bytes()
+                with open(path, "rb", buffering=0) as file:
+                    content = file.read()
             except OSError as error:
-                raise ReadError(str(path), 1, [str(error.strerror)]) from error
+                raise ReadError(path, 1, [str(error.strerror)]) from error
             if len(content) != self.sizes[position]:
                 listed = self.sizes[position]
-                raise ReadError(str(path), 1, [f"it had {listed} bytes when it was listed, and has {len(content)} now"])
+                raise ReadError(path, 1, [f"it had {listed} bytes when it was listed, and has {len(content)} now"])
             yield content
 
     def _scan(self, within: str) -> None:

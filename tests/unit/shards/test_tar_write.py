@@ -25,6 +25,16 @@ def test_tarfile_reads_what_was_written(contents: dict[str, bytes]) -> None:
     assert found == list(contents.items())
 
 
+@given(
+    st.text(st.characters(codec="ascii", exclude_characters="\0"), min_size=1, max_size=100), st.integers(0, 2**33 - 1)
+)
+@example("a" * 100, 2**33 - 1)
+def test_plain_headers_are_those_of_tarfile(name: str, size: int) -> None:
+    info = tarfile.TarInfo(name)
+    info.size = size
+    assert member_head(name, size) == info.tobuf(tarfile.USTAR_FORMAT)
+
+
 def test_pax_is_used_only_where_ustar_does_not_do() -> None:
     assert len(member_head("a" * 100, 8 * 2**30 - 1)) == 512
     assert len(member_head(f"{'d' * 155}/{'e' * 100}", 1)) == 512
