@@ -84,6 +84,7 @@ class _ShortWay(TarReader[Found]):
                     pos = stop + (-size & 511)
                     continue
                 if kind == PAX and stop <= end and only_times(chunk, body, stop):
+                    name = ""
                     pos = stop + (-size & 511)
                     continue
             pos = self._take_header(header, chunk, body, found)

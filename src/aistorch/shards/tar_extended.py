@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 
-from aistorch.shards.tar_header import LONG_LINK, LONG_NAME, Header, HeaderError, decode, until_nul
+from aistorch.shards.tar_header import LONG_LINK, LONG_NAME, PAX_GLOBAL, Header, HeaderError, decode, until_nul
 
 EXTENDED_LIMIT = 1 << 24
 """Bytes of one extended header, at most: it is held in memory."""
 
 _RECORD = re.compile(rb"(\d{1,9}) ([^=]+)=")
-_OF_INTEREST = ("path", "size", "GNU.sparse.")
+_OF_INTEREST = re.compile(r"path|size|GNU\.sparse\..*").fullmatch
 _REPEATED = ("GNU.sparse.offset", "GNU.sparse.numbytes")
 
 
@@ -20,16 +20,39 @@ only_times = re.compile(rb"(?:\d+ [acm]time=-?[\d.]+\n)+").fullmatch
 
 
 def extended_records(header: Header, payload: bytes) -> dict[str, str]:
-    """What an extended header says of names, sizes and holes; a GNU long name is the record "path".
+    """What an extended header says of names, sizes and holes; all names are the record "path".
 
     Raises:
         HeaderError: It is damaged.
     """
     if header.kind == LONG_NAME:
-        return {"path": decode(until_nul(payload))}
+        name = decode(until_nul(payload))
+        if not name:
+            raise HeaderError("a long name without a character")
+        return {"path": name}
     if header.kind == LONG_LINK or only_times(payload):
         return {}
-    return {keyword: value for keyword, value in _parse_pax(payload).items() if keyword.startswith(_OF_INTEREST)}
+    records = {keyword: value for keyword, value in _parse_pax(payload).items() if _OF_INTEREST(keyword)}
+    if "GNU.sparse.name" in records:
+        records["path"] = records.pop("GNU.sparse.name")
+    if records and header.kind == PAX_GLOBAL:
+        raise HeaderError(f"one {next(iter(records))!r} for all files that follow")
+    return records
+
+
+def add_records(records: dict[str, str], said: dict[str, str]) -> None:
+    """Adds what another header says of the same file.
+
+    Raises:
+        HeaderError: Both speak of its name, its size or its holes: there was a file between them.
+    """
+    if said and records and _subjects(said) & _subjects(records):
+        raise HeaderError(f"two headers announce one file, as {records} and as {said}")
+    records.update(said)
+
+
+def _subjects(records: dict[str, str]) -> set[str]:
+    return {keyword[: len("GNU.sparse")] for keyword in records}
 
 
 def _parse_pax(payload: bytes) -> dict[str, str]:

@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import Generic, TypeVar
 
 from aistorch.errors import DamagedShardError, ShardError, TruncatedShardError
-from aistorch.shards.tar_extended import extended_records
+from aistorch.shards.tar_extended import add_records, extended_records
 from aistorch.shards.tar_header import (
     BLOCK,
     EXTENDED,
     FILES,
     OLD_FILE,
-    PAX_GLOBAL,
     SPARSE,
     WITHOUT_CONTENT,
     Header,
@@ -40,7 +39,6 @@ class TarReader(Generic[Found]):
         self.ended = False
         self._base = 0  # where in the archive the present chunk begins
         self._records: dict[str, str] = {}  # what extended headers say of the next file
-        self._globals: dict[str, str] = {}  # and of all that follow
         self._mapped: tuple[Header, SparseMap] | None = None  # a sparse file whose map goes on in the next block
         # Of what the last chunk left unfinished, there is one at most:
         self._incoming: Incoming | None = None
@@ -101,7 +99,7 @@ class TarReader(Generic[Found]):
 
     def _is_plain(self) -> bool:
         """Whether the next block is a header of which nothing is known before."""
-        return not (self._records or self._globals or self._mapped)
+        return not (self._records or self._mapped)
 
     def _missing(self) -> str:
         """What should still follow, "" where nothing has to."""
@@ -174,11 +172,10 @@ class TarReader(Generic[Found]):
 
     def _take_member(self, header: Header, sparse: SparseMap | None, chunk: Chunk, pos: int, found: list[Found]) -> int:
         """Takes a header that is not followed by others for the same member."""
-        records = {**self._globals, **self._records}
-        self._records = {}
+        records, self._records = self._records, {}
         name = records.get("path") or header.name
         size = decimal(records["size"], "size") if records.get("size") else header.size
-        self._within = clean_name(records.get("GNU.sparse.name") or name)
+        self._within = clean_name(name)
         kind = header.kind
         if kind in WITHOUT_CONTENT or (kind == OLD_FILE and name.endswith("/")):
             return pos
@@ -209,8 +206,4 @@ class TarReader(Generic[Found]):
         if incoming.header is None:
             self._deliver(incoming, content, found)
             return
-        said = extended_records(incoming.header, content)
-        if incoming.header.kind == PAX_GLOBAL:
-            self._globals.update(said)
-        else:
-            self._records = {**said, **self._records}  # of two, the first one holds, as in Python's tarfile
+        add_records(self._records, extended_records(incoming.header, content))

@@ -57,8 +57,11 @@ class SparseMap:
             offsets = _numbers(records.get("GNU.sparse.offset", ""))
             lengths = _numbers(records.get("GNU.sparse.numbytes", ""))
             return cls(_size(records), list(zip(offsets, lengths, strict=False)))
-        if records.get("GNU.sparse.major") == "1":
+        version = records.get("GNU.sparse.major"), records.get("GNU.sparse.minor")
+        if version == ("1", "0"):
             return cls(_size(records), None)
+        if any(keyword.startswith("GNU.sparse.") for keyword in records):
+            raise HeaderError(f"a sparse file of a version {version} that nobody knows")
         return None
 
     def add_block(self, block: bytes) -> None:
