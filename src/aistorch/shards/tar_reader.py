@@ -181,8 +181,10 @@ class TarReader(Generic[Found]):
             return pos
         if kind not in FILES:
             return pos + size + (-size & BLOCK - 1)
-        sparse = sparse or SparseMap.from_records(records)
-        return self._take_file(Incoming(self._within, self._base + pos, size, sparse), chunk, pos, found)
+        described = SparseMap.from_records(records)
+        if sparse and described:
+            raise HeaderError("two maps of one sparse file")
+        return self._take_file(Incoming(self._within, self._base + pos, size, sparse or described), chunk, pos, found)
 
     def _end(self, stop: int) -> int:
         if self._records:

@@ -133,6 +133,7 @@ HEADER = WHOLE[:512]
         (pax_header(pax_record("path", "x")) + bytes(1024), "where a file has been announced"),
         (pax_header(pax_record("path", "x")) * 2 + REAL, "two headers announce one file"),
         (sparse_pax("s", 9, [(0, b"x")], "0.1")[:1024] + sparse_pax("s", 9, [(0, b"x")], "1.0"), "two headers"),
+        (sparse_pax("s", 9, [(0, b"x")], "0.1")[:1024] + sparse_gnu("s", 9, [(0, b"x")]), "two maps"),
         (pax_header(pax_record("path", "x"), b"g") + REAL, "one 'path' for all files"),
         (with_field(pax_header(bytes(5)), 156, b"L") + REAL, "a long name without a character"),
         (pax_header(pax_record("GNU.sparse.major", "2")) + REAL, "of a version"),
