@@ -63,13 +63,12 @@ def test_each_dataset_is_shuffled_anew_in_each_epoch(stored: Bucket) -> None:
     assert len(dataset) == 41
 
 
-@pytest.mark.parametrize("workers", [0, 2])
-@pytest.mark.parametrize("stop", ["all", "never"])
+@pytest.mark.parametrize(("workers", "stop"), [(0, "all"), (2, "never")])
 def test_a_run_that_was_interrupted_anywhere_goes_on_as_if_it_had_not_been(
     stored: Bucket, workers: int, stop: str
 ) -> None:
     whole = list(islice(loader(stored, workers, stop=stop), 16))
-    for taken in (1, 5, min(12, len(whole))):
+    for taken in (1, min(12, len(whole))):
         interrupted = loader(stored, workers, stop=stop)
         assert list(islice(interrupted, taken)) == whole[:taken]
         text = json.dumps(interrupted.state_dict())

@@ -104,7 +104,7 @@ def test_the_length_is_what_comes(parts: Parts, stop: Stop, data: st.DataObject)
 
 
 @given(PARTS.filter(lambda parts: all(size for _, size in parts)), st.sampled_from(STOPS), st.integers(0, 3))
-@settings(max_examples=60)
+@settings(max_examples=30)
 def test_what_is_left_at_any_place_is_the_rest_of_the_whole(parts: Parts, stop: Stop, epoch: int) -> None:
     whole_run = mixture(parts, stop)
     whole_run.set_epoch(epoch)
@@ -193,7 +193,7 @@ def test_a_loader_goes_on_where_the_training_loop_was(stop: Stop) -> None:
 
     for workers in (0, 2):
         whole = list(islice(loader(workers), 14))
-        for taken in (1, 3, 8):
+        for taken in (3, 8):
             interrupted, resumed = loader(workers), loader(workers)
             assert list(islice(interrupted, taken)) == whole[:taken]
             state = copy_of(interrupted.state_dict())

@@ -96,7 +96,7 @@ def test_all_orders_of_a_few_are_equally_likely(count: int) -> None:
 
 @pytest.mark.parametrize("count", [2, 3, 6, 8, 13, 17])
 def test_over_many_epochs_each_value_is_as_often_at_each_position_and_after_each_other(count: int) -> None:
-    epochs = 1500
+    epochs = 1000
     orders = np.stack([shuffled(count, 5, epoch) for epoch in range(epochs)])
     positions = table(np.tile(np.arange(count), epochs), orders.reshape(-1), count)
     assert abs(deviation(positions, (count - 1) ** 2, epochs / count)) < _FAR
