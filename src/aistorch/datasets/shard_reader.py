@@ -12,7 +12,7 @@ from aistore.sdk.etl import ETLConfig
 from aistorch.config import ReadConfig, ShuffleConfig
 from aistorch.datasets.base_iter import AISBaseIterDataset
 from aistorch.datasets.etl import etl_config
-from aistorch.datasets.shard_order import OrderedByShard
+from aistorch.datasets.shard_order import OrderedByShard, Reading
 from aistorch.datasets.workers import Share
 from aistorch.fetch.reader import Reader
 from aistorch.index.object_index import ObjectIndex
@@ -51,7 +51,8 @@ class AISShardReader(OrderedByShard, AISBaseIterDataset):
         client_url: See `AISBaseIterDataset`.
         urls_list: See `AISBaseIterDataset`.
         config (ReadConfig): How shards are read.
-        extensions (Sequence[str]): All extensions, where they are known; shards then stream without being held back.
+        extensions (Sequence[str]): All extensions, where they are known; shards then stream without being held back. A
+            file of another one is in its own sample only.
         group (str): "adjacent": the files of a sample stand side by side, and it is an error if they do not. "shard":
             they may stand anywhere in their shard, which is held in memory.
         shuffle (bool | ShuffleConfig): Read shards in another order each epoch, and shuffle samples within a gathering
@@ -144,31 +145,34 @@ class AISShardReader(OrderedByShard, AISBaseIterDataset):
     def _samples(self) -> Iterator[ShardSample]:
         reading = self._start()
         place = reading.place
-        rest = self._pieces(reading.world, reading.share)[place.piece :]
+        pieces = self._pieces(reading.world, reading.share)
+        if not reading.extensions:
+            before = self._catalog.extensions(piece.shard for piece in pieces[: place.piece])
+            reading.note_extensions(place.piece, dict.fromkeys((*(self._declared or ()), *before)))
+        rest = pieces[place.piece :]
         if rest:
             rest[0] = rest[0].after(place.sample)
-        runs = PieceReader(self._reader, self._catalog, self._opener(reading.share)).stream(rest)
+        hold = None if self._declared is not None else self._reader.config.budget // reading.share.workers
+        runs = PieceReader(self._reader, self._catalog, self._opener(reading), hold).stream(rest)
         return self._follow(runs, reading, _size)
 
-    def _opener(self, share: Share) -> Callable[[Piece, int, int], ShardStream]:
-        catalog, declared = self._catalog, self._declared is not None
-        extensions = dict.fromkeys(self._declared or ())
-        hold = self._reader.config.budget // share.workers
+    def _opener(self, reading: Reading) -> Callable[[Piece, int, int], ShardStream]:
+        catalog, first_piece = self._catalog, reading.place.piece
+        extensions = dict.fromkeys(reading.extensions_of(first_piece))
 
-        def open_stream(piece: Piece, _: int, first: int) -> ShardStream:
+        def open_stream(piece: Piece, number: int, first: int) -> ShardStream:
             shard = piece.shard
-            return ShardStream(
+            stream = ShardStream(
                 catalog.url(shard),
                 piece,
                 extensions,
                 facts=catalog.facts(shard),
-                declared=declared,
                 ask=lambda: catalog.ask_server(shard),
-                learn=lambda facts: catalog.learn(shard, facts),
-                hold=hold,
                 group=self._group,
                 first=first,
             )
+            reading.note_extensions(first_piece + number, extensions)
+            return stream
 
         return open_stream
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from aistorch.fetch.buffers import new_body
 
+Content = bytes | memoryview
+"""What was read: `bytes`, but a view of the caller's memory where the caller asked for that."""
+
 
 class Body:
     """The bytes of one large object, or of a range of it, on their way in.
@@ -11,7 +14,8 @@ class Body:
     Attributes:
         size: Bytes of the object.
         origin: Which of them is the first here.
-        content: They themselves; to be handed out when `missing` is 0, not before.
+        content: They themselves; to be handed out when `missing` is 0, not before. In the caller's memory where that
+            was given.
         missing: How many are still to come.
         checksum: xxh64 of the object, as the first reply announced it.
         stale: Whether the object has turned out to be another one than was asked for: what still arrives is dropped.
@@ -19,11 +23,17 @@ class Body:
 
     __slots__ = ("_view", "checksum", "content", "missing", "origin", "size", "stale")
 
-    def __init__(self, size: int, origin: int = 0, stop: int | None = None) -> None:
+    def __init__(
+        self, size: int, origin: int = 0, stop: int | None = None, memory: memoryview | None = None
+    ) -> None:
         self.size = size
         self.origin = origin
         self.missing = (size if stop is None else stop) - origin
-        self.content, self._view = new_body(self.missing)
+        self.content: Content
+        if memory is None:
+            self.content, self._view = new_body(self.missing)
+        else:
+            self.content = self._view = memory[: self.missing]
         self.checksum: int | None = None
         self.stale = False
 

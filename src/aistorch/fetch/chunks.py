@@ -11,6 +11,8 @@ import numpy as np
 import xxhash
 
 from aistorch.errors import ChecksumError, ReadError
+from aistorch.fetch.body import Content
+from aistorch.fetch.buffers import BufferPool
 from aistorch.fetch.foreign import read_objects
 from aistorch.fetch.pool import engines
 from aistorch.fetch.reader import Reader
@@ -46,21 +48,35 @@ class Chunk(NamedTuple):
         number: Of the extent, counted from 0 in the stream.
         content: The bytes.
         last: Whether the extent ends with it.
+        buffer: The memory that they lie in, to be given back to the pool; None where it is not the pool's.
     """
 
     number: int
-    content: bytes
+    content: Content
     last: bool
+    buffer: memoryview | None = None
 
 
 def stream_chunks(
-    reader: Reader, index: ObjectIndex, extents: Iterable[Extent], chunk_size: int = CHUNK_SIZE
+    reader: Reader,
+    index: ObjectIndex,
+    extents: Iterable[Extent],
+    chunk_size: int = CHUNK_SIZE,
+    pool: BufferPool | None = None,
 ) -> Iterator[Chunk]:
     """The chunks of extents, in their order; the next ones are under way while one is consumed.
 
     An object that is read from its beginning to its end is held against its checksum when the last chunk is there;
     one no larger than a chunk, before it is handed out. What an ETL makes of an object, and objects of a user's own
     sources, come whole, in one chunk.
+
+    Args:
+        reader: How objects are read.
+        index: What the positions of extents mean.
+        extents: What is wanted; taken from the iterable as there is room.
+        chunk_size: Bytes of a chunk, at most.
+        pool: Memory for chunks, in buffers of at least that size; the consumer gives each chunk's back. Without it
+            chunks are `bytes`.
 
     Raises:
         AIStorchError: An object could not be read, or was replaced meanwhile; the chunks before have been handed out.
@@ -74,7 +90,7 @@ def stream_chunks(
         if settings is None:
             yield from _foreign(reader, index, group)
         else:
-            yield from _Ranges(reader, index, settings, chunk_size).stream(group)
+            yield from _Ranges(reader, index, settings, chunk_size, pool).stream(group)
 
 
 def _foreign(reader: Reader, index: ObjectIndex, extents: Iterable[tuple[int, Extent]]) -> Iterator[Chunk]:
@@ -91,16 +107,25 @@ class _Expected(NamedTuple):
     first: bool
     last: bool
     whole: bool  # whether the extent is all of the object
+    buffer: memoryview | None = None
 
 
 class _Ranges:
     """Extents of the objects of one cluster."""
 
-    def __init__(self, reader: Reader, index: ObjectIndex, settings: ClusterSettings, chunk_size: int) -> None:
+    def __init__(
+        self,
+        reader: Reader,
+        index: ObjectIndex,
+        settings: ClusterSettings,
+        chunk_size: int,
+        pool: BufferPool | None,
+    ) -> None:
         self._reader = reader
         self._index = index
         self._settings = settings
         self._chunk_size = chunk_size
+        self._pool = pool
         self._expected: deque[_Expected] = deque()
 
     def stream(self, extents: Iterable[tuple[int, Extent]]) -> Iterator[Chunk]:
@@ -112,7 +137,7 @@ class _Ranges:
                     expected = self._expected.popleft()
                     if not (expected.first and expected.last):  # else the transport has checked it
                         check.take(request, content, expected)
-                    yield Chunk(expected.number, content, expected.last)
+                    yield Chunk(expected.number, content, expected.last, expected.buffer)
 
     def _requests(self, extents: Iterable[tuple[int, Extent]]) -> Iterator[Request]:
         extents, position = iter(extents), 0
@@ -135,8 +160,9 @@ class _Ranges:
             return
         for start in range(extent.start, stop, self._chunk_size):  # each gets its memory when its turn comes
             end = min(start + self._chunk_size, stop)
-            self._expected.append(_Expected(number, start == extent.start, end == stop, whole))
-            yield request.slice(start, end)
+            buffer = None if self._pool is None else self._pool.take()
+            self._expected.append(_Expected(number, start == extent.start, end == stop, whole, buffer))
+            yield request.slice(start, end, buffer)
 
 
 class _Check:
@@ -152,7 +178,7 @@ class _Check:
         self._digest = xxhash.xxh64()
         self._each = False
 
-    def take(self, request: Request, content: bytes, expected: _Expected) -> None:
+    def take(self, request: Request, content: Content, expected: _Expected) -> None:
         """Adds a chunk.
 
         Raises:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 
 from aistorch.config import ReadConfig
 from aistorch.errors import AIStorchError
+from aistorch.fetch.body import Content
 from aistorch.fetch.cluster import Cluster
 from aistorch.fetch.request import UNKNOWN_SIZE, Request
 from aistorch.fetch.transport import Transport
@@ -45,7 +46,7 @@ class Engine:
         self._split_from = config.split_from
         self._window = Window(config)
         self._transport = Transport(cluster, config, self)
-        self._results: dict[int, bytes | AIStorchError] = {}
+        self._results: dict[int, Content | AIStorchError] = {}
         self._admitted: dict[int, Request] = {}  # and not handed out yet
         self._bytes = 0
         self._mean_size = 0.0
@@ -62,9 +63,10 @@ class Engine:
     def stream(self, requests: Iterable[Request], in_order: bool = True) -> Iterator[list[Sample]]:
         """The samples of requests, in lists of one or more as they become available; see `deliver`."""
         for run in self.deliver(requests, in_order):
-            yield [(request.name, body) for request, body in run]
+            # Only slices may come in memory of the caller's, and they are no samples.
+            yield [(request.name, body) for request, body in run]  # type: ignore[misc]
 
-    def deliver(self, requests: Iterable[Request], in_order: bool = True) -> Iterator[list[tuple[Request, bytes]]]:
+    def deliver(self, requests: Iterable[Request], in_order: bool = True) -> Iterator[list[tuple[Request, Content]]]:
         """Requests and what they brought, in lists of one or more as they become available.
 
         Requests are taken from the iterable as room comes free; their positions count from 0. Without `in_order` a
@@ -104,7 +106,7 @@ class Engine:
             self._admitted.clear()
             self._bytes = 0
 
-    def put(self, request: Request, result: bytes | AIStorchError) -> None:
+    def put(self, request: Request, result: Content | AIStorchError) -> None:
         """Takes what the transport has read."""
         self._results[request.position] = result
         self._arrived += 1
@@ -136,10 +138,10 @@ class Engine:
             return [request]
         return request.split(PART_SIZE)
 
-    def _take_run(self, positions: Iterable[int]) -> list[tuple[Request, bytes]]:
+    def _take_run(self, positions: Iterable[int]) -> list[tuple[Request, Content]]:
         """What is there of the first of these positions, few enough that they are no great part of the budget."""
         results, admitted = self._results, self._admitted
-        run: list[tuple[Request, bytes]] = []
+        run: list[tuple[Request, Content]] = []
         room = self._budget // _RUN_SHARE
         for position in positions:
             result = results.get(position)

@@ -59,9 +59,9 @@ class Request:
         bounds = ((start, min(start + size, self.size)) for start in range(0, self.size, size))
         return [self._piece(self.size, Part(body, start, stop)) for start, stop in bounds]
 
-    def slice(self, start: int, stop: int) -> Request:
-        """A request for bytes `start` to `stop` (not included) alone."""
-        return self._piece(stop - start, Part(Body(self.size, start, stop), start, stop))
+    def slice(self, start: int, stop: int, memory: memoryview | None = None) -> Request:
+        """A request for bytes `start` to `stop` (not included) alone; into this memory, where it is given."""
+        return self._piece(stop - start, Part(Body(self.size, start, stop, memory), start, stop))
 
     def _piece(self, size: int, part: Part) -> Request:
         piece = Request(self.position, b"", size, self.target, self.name, self.bucket)

@@ -14,6 +14,7 @@ import xxhash
 from aistorch.config import ReadConfig
 from aistorch.errors import AIStorchError
 from aistorch.fetch.address import Address
+from aistorch.fetch.body import Content
 from aistorch.fetch.cluster import Cluster
 from aistorch.fetch.connection import Connection, ConnectionLostError, ObjectChangedError
 from aistorch.fetch.node import DOWN_TIME, Node
@@ -33,7 +34,7 @@ _READ_WRITE = selectors.EVENT_READ | selectors.EVENT_WRITE
 class Results(Protocol):
     """Who takes what was read."""
 
-    def put(self, request: Request, result: bytes | AIStorchError) -> None:
+    def put(self, request: Request, result: Content | AIStorchError) -> None:
         """Takes the body of an object, or why there is none."""
 
 
@@ -114,7 +115,7 @@ class Transport:
 
     # replies: `ReplyHandler`
 
-    def accept(self, address: Address, request: Request, body: bytes, checksum: int | None) -> None:
+    def accept(self, address: Address, request: Request, body: Content, checksum: int | None) -> None:
         """Checks a body; hands it over or has the object read again."""
         if checksum is not None and self._config.verify and xxhash.xxh64_intdigest(body) != checksum:
             self._reject(address, request, len(body), checksum)

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 
 from aistorch.errors import ShardError, ShardIndexError, StaleShardIndexWarning
-from aistorch.fetch.chunks import Extent, stream_chunks
+from aistorch.fetch.buffers import BufferPool
+from aistorch.fetch.chunks import CHUNK_SIZE, Extent, stream_chunks
 from aistorch.fetch.reader import Reader, bucket_of
 from aistorch.index.archive_listing import LISTED_SUFFIXES, archived_files
 from aistorch.index.object_index import ObjectIndex
@@ -114,6 +115,10 @@ class Catalog:
         """How many files each shard has, where indices are not used."""
         return [facts.files for facts in self._facts_of(shards)]
 
+    def extensions(self, shards: Iterable[int]) -> list[str]:
+        """The extensions of all files of these shards, in the order in which they first appear."""
+        return list(dict.fromkeys(extension for facts in self._facts_of(shards) for extension in facts.extensions))
+
     def _facts_of(self, shards: Iterable[int]) -> list[Facts]:
         wanted = list(shards)
         stored = [shard for shard in wanted if shard not in self._facts and shard in self._stored]
@@ -152,12 +157,15 @@ class Catalog:
         """One pass over the headers of shards: each with its files, and whether it is compressed."""
         entries: list[Entry] = []
         headers = decompressor = None
-        for chunk in stream_chunks(self._reader, self.shards, (Extent(shard) for shard in shards)):
+        pool = BufferPool(CHUNK_SIZE)
+        for chunk in stream_chunks(self._reader, self.shards, (Extent(shard) for shard in shards), pool=pool):
             url = self.url(shards[chunk.number])
             if headers is None or decompressor is None:
                 headers, decompressor, entries = TarHeaders(url), decompressor_for(chunk.content, url), []
             for plain in decompressor.feed(chunk.content):
                 entries += headers.feed(plain)
+            if chunk.buffer is not None:
+                pool.give_back(chunk.buffer)
             if chunk.last:
                 decompressor.close()
                 headers.close()

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from aistorch.fetch.body import Content
 from aistorch.order.shards import Piece
-from aistorch.shards.compression import Decompressor, decompressor_for
-from aistorch.shards.tar import Member, TarStream
+from aistorch.shards.tar import File, TarStream
 
 
 class FileStream:
@@ -16,13 +16,12 @@ class FileStream:
     """
 
     def __init__(self, shard: str, piece: Piece) -> None:
-        self._shard = shard
         self._piece = piece
         self._at = 0
-        self._decompressor: Decompressor | None = None
         self._tar = TarStream(shard)
+        self._has_bytes = False
 
-    def feed(self, chunk: bytes) -> list[bytes]:
+    def feed(self, content: Content) -> list[bytes]:
         """The contents of the files that are complete with these bytes, as far as they are wanted.
 
         Raises:
@@ -30,15 +29,14 @@ class FileStream:
         """
         if self._is_past_piece:
             return []
-        if self._decompressor is None:
-            self._decompressor = decompressor_for(chunk, self._shard)
-        return [content for plain in self._decompressor.feed(chunk) for content in self.take(self._tar.feed(plain))]
+        self._has_bytes = True
+        return self.take(self._tar.feed(content))
 
-    def take(self, members: list[Member]) -> list[bytes]:
+    def take(self, files: list[File]) -> list[bytes]:
         """The same for files that have been taken out of the shard already."""
-        first, self._at = self._at, self._at + len(members)
-        stop = len(members) if self._piece.stop is None else max(0, self._piece.stop - first)
-        return [content for _, content, _ in members[max(0, self._piece.first - first) : stop]]
+        first, self._at = self._at, self._at + len(files)
+        stop = len(files) if self._piece.stop is None else max(0, self._piece.stop - first)
+        return [content for _, content, _ in files[max(0, self._piece.first - first) : stop]]
 
     def close(self) -> list[bytes]:
         """None are left, if the shard is complete.
@@ -46,8 +44,7 @@ class FileStream:
         Raises:
             ShardError: It is not, or it is damaged.
         """
-        if not self._is_past_piece and self._decompressor is not None:
-            self._decompressor.close()
+        if self._has_bytes and not self._is_past_piece:
             self._tar.close()
         return []
 

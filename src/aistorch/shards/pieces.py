@@ -9,16 +9,19 @@ from typing import Generic, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 
-from aistorch.fetch.chunks import Extent, stream_chunks
+from aistorch.errors import AIStorchError
+from aistorch.fetch.body import Content
+from aistorch.fetch.buffers import BufferPool
+from aistorch.fetch.chunks import CHUNK_SIZE, Extent, stream_chunks
 from aistorch.fetch.reader import Reader, bucket_of
 from aistorch.order.shards import Piece
 from aistorch.shards.catalog import Catalog
 from aistorch.shards.member_index import MemberIndex
-from aistorch.shards.tar import Member
+from aistorch.shards.intake import Intake, Plain
+from aistorch.shards.tar import File
 from aistorch.shards.zip import ZIP_SUFFIX, zip_members
 
 T = TypeVar("T")
-T_co = TypeVar("T_co", covariant=True)
 # Of a TAR archive: headers begin at multiples of it.
 BLOCK = 512
 
@@ -37,16 +40,16 @@ class Run(NamedTuple, Generic[T]):
     samples: list[T]
 
 
-class SampleStream(Protocol[T_co]):
+class SampleStream(Protocol[T]):
     """Makes samples of one piece of a shard."""
 
-    def feed(self, chunk: bytes) -> Sequence[T_co]:
-        """The samples that are complete with these bytes."""
+    def feed(self, content: Content) -> list[T]:
+        """The samples that are complete with these bytes of the archive; keeps none of the bytes."""
 
-    def take(self, members: list[Member]) -> Sequence[T_co]:
+    def take(self, files: list[File]) -> list[T]:
         """The samples that are complete with these files."""
 
-    def close(self) -> Sequence[T_co]:
+    def close(self) -> list[T]:
         """The last samples."""
 
 
@@ -58,14 +61,20 @@ class PieceReader(Generic[T]):
         catalog: The shards.
         open_stream: Given a piece, its number among all, and the number of the sample that its first chunk begins
             with, makes its stream. Called in the order of the pieces; not for one that takes no samples.
+        hold: Bytes of a shard that may be held back until it is known what it holds; None: that need not be known.
     """
 
     def __init__(
-        self, reader: Reader, catalog: Catalog, open_stream: Callable[[Piece, int, int], SampleStream[T]]
+        self,
+        reader: Reader,
+        catalog: Catalog,
+        open_stream: Callable[[Piece, int, int], SampleStream[T]],
+        hold: int | None = None,
     ) -> None:
         self._reader = reader
         self._catalog = catalog
         self._open = open_stream
+        self._hold = hold
 
     def stream(self, pieces: Sequence[Piece]) -> Iterator[Run[T]]:
         """The samples of all pieces, in order.
@@ -77,7 +86,7 @@ class PieceReader(Generic[T]):
             if is_zip:
                 yield from self._zips(group)
             else:
-                yield from _paced(self._tars(group))
+                yield from self._tars(group)
 
     def _is_zip(self, piece: Piece) -> bool:
         shards = self._catalog.shards
@@ -98,8 +107,39 @@ class PieceReader(Generic[T]):
             if samples := stream.close():
                 yield Run(number, taken, samples)
 
-    def _tars(self, pieces: Iterable[tuple[int, Piece]]) -> Iterator[tuple[int, Run[T]]]:
-        """How many bytes have arrived, and the samples that they completed."""
+    def _tars(self, pieces: Iterable[tuple[int, Piece]]) -> Iterator[Run[T]]:
+        """Their samples, about as many bytes of them as arrive.
+
+        What was held back is not handed out all at once, else nothing would arrive meanwhile: the next shard comes in
+        while this one goes out.
+        """
+        pool = BufferPool(CHUNK_SIZE)
+        decoder = _Decoder(self._open, pool)
+        waiting: deque[tuple[Intake, Plain | None]] = deque()
+        arrivals, failure, credit = self._arrivals(pieces, pool), None, 0
+        while True:
+            try:
+                intake, plain = next(arrivals)
+            except StopIteration:
+                break
+            except AIStorchError as error:  # raised below, once all that came before it has been handed out
+                failure = error
+                break
+            waiting.append((intake, plain))
+            credit = min(credit, 0) + (len(plain.content) if plain else 1)
+            while waiting and waiting[0][0].is_known and credit > 0:
+                intake, plain = waiting.popleft()
+                credit -= len(plain.content) if plain else 0
+                yield decoder.run(intake, plain)
+        while waiting and waiting[0][0].is_known:
+            yield decoder.run(*waiting.popleft())
+        if failure is not None:
+            raise failure
+
+    def _arrivals(
+        self, pieces: Iterable[tuple[int, Piece]], pool: BufferPool
+    ) -> Iterator[tuple[Intake, Plain | None]]:
+        """The bytes of all shards, each shard's end as None."""
         awaited: deque[tuple[int, Piece, int]] = deque()
 
         def extents() -> Iterator[Extent]:
@@ -109,17 +149,17 @@ class PieceReader(Generic[T]):
                     awaited.append((number, piece, first))
                     yield extent
 
-        stream, number, taken = None, 0, 0
-        for chunk in stream_chunks(self._reader, self._catalog.shards, extents()):
-            if stream is None:
+        intake = None
+        for chunk in stream_chunks(self._reader, self._catalog.shards, extents(), pool=pool):
+            if intake is None:
                 number, piece, first = awaited.popleft()
-                stream, taken = self._open(piece, number, first), 0
-            samples = list(stream.feed(chunk.content))
+                intake = Intake(self._catalog, piece, number, first, self._hold, pool)
+            for plain in intake.feed(chunk):
+                yield intake, plain
             if chunk.last:
-                samples += stream.close()
-                stream = None
-            yield len(chunk.content), Run(number, taken, samples)
-            taken += len(samples)
+                intake.close()
+                yield intake, None
+                intake = None
 
     def _extent(self, piece: Piece) -> tuple[Extent, int]:
         """The bytes to read, and the number of the sample that they begin with: all, unless an index tells more."""
@@ -153,31 +193,26 @@ def _aligned(offset: int) -> int:
     return -(-offset // BLOCK) * BLOCK
 
 
-def _paced(arriving: Iterable[tuple[int, Run[T]]]) -> Iterator[Run[T]]:
-    """Hands out about as many bytes as arrive.
+class _Decoder(Generic[T]):
+    """Makes samples of one shard after another."""
 
-    The samples of a shard may have to wait for its end. If all of them were handed out before the next bytes are taken
-    in, nothing would arrive meanwhile; so the next shard comes in while this one goes out.
-    """
-    waiting: deque[tuple[Run[T], float]] = deque()  # with the mean bytes of its samples
-    collected, credit = 0, 0.0
-    try:
-        for size, run in arriving:
-            collected += size
-            credit += size
-            if run.samples:
-                waiting.append((run, collected / len(run.samples)))
-                collected = 0
-            while waiting and credit > 0:
-                run, mean = waiting.popleft()
-                count = -int(-credit // max(mean, 1.0))
-                credit -= min(count, len(run.samples)) * mean
-                yield Run(run.piece, run.first, run.samples[:count])
-                if count < len(run.samples):
-                    waiting.appendleft((Run(run.piece, run.first + count, run.samples[count:]), mean))
-            if not waiting:
-                credit = 0.0
-    except Exception:  # raised once all that came before has been handed out
-        yield from (run for run, _ in waiting)
-        raise
-    yield from (run for run, _ in waiting)
+    def __init__(self, open_stream: Callable[[Piece, int, int], SampleStream[T]], pool: BufferPool) -> None:
+        self._open = open_stream
+        self._pool = pool
+        self._stream: SampleStream[T] | None = None
+        self._taken = 0
+
+    def run(self, intake: Intake, plain: Plain | None) -> Run[T]:
+        """The samples that these bytes complete, or the end of the shard."""
+        if self._stream is None:
+            self._stream, self._taken = self._open(intake.piece, intake.number, intake.first), 0
+        if plain is None:
+            samples = self._stream.close()
+            self._stream = None
+        else:
+            samples = self._stream.feed(plain.content)
+            if plain.buffer is not None:
+                self._pool.give_back(plain.buffer)
+        run = Run(intake.number, self._taken, samples)
+        self._taken += len(samples)
+        return run
