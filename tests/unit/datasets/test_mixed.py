@@ -202,6 +202,21 @@ def test_a_loader_goes_on_where_the_training_loop_was(stop: Stop) -> None:
             assert list(islice(resumed, 14 - taken)) == whole[taken:]
 
 
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_loader_of_torchdata_does_as_well(workers: int) -> None:
+    torchdata = pytest.importorskip("torchdata.stateful_dataloader")
+
+    def loader() -> Any:
+        dataset = mixture([(1, 8), (3, 30)], "never")
+        return torchdata.StatefulDataLoader(dataset, batch_size=4, num_workers=workers, collate_fn=list)
+
+    whole = list(islice(loader(), 14))
+    interrupted, resumed = loader(), loader()
+    assert list(islice(interrupted, 5)) == whole[:5]
+    resumed.load_state_dict(interrupted.state_dict())
+    assert list(islice(resumed, 9)) == whole[5:]
+
+
 def test_persistent_workers_learn_of_the_epoch() -> None:
     loader = AISDataLoader(mixture([(1, 6), (1, 6)], "all"), None, num_workers=1, persistent_workers=True)
     for epoch in (0, 3):
