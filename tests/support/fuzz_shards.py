@@ -25,7 +25,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
 
-import lz4.frame
+import lz4.frame  # type: ignore[import-untyped]
 import zstandard
 
 from aistorch.errors import DuplicateMemberError, ScatteredSampleError, ShardError

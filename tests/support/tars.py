@@ -6,7 +6,7 @@ import io
 import tarfile
 from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from aistorch.shards.tar import NO_RANGE, File, TarStream
 
@@ -14,25 +14,26 @@ Found = TypeVar("Found")
 Regions = Sequence[tuple[int, bytes]]
 
 _EACH = ("offset", "numbytes")
-FORMATS = [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT]
+TarFormat = Literal[0, 1, 2]
+FORMATS: list[TarFormat] = [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT]
 
 
 def pack(
-    files: Iterable[tuple[str, bytes]], tar_format: int = tarfile.PAX_FORMAT, mtime: float = 0, end: bool = True
+    files: Iterable[tuple[str, bytes]], tar_format: TarFormat = tarfile.PAX_FORMAT, mtime: float = 0, end: bool = True
 ) -> bytes:
     """An archive of regular files."""
     return archive([(regular(name, content, mtime), content) for name, content in files], tar_format, end=end)
 
 
 def archive(
-    members: Iterable[tuple[tarfile.TarInfo, bytes]], tar_format: int = tarfile.PAX_FORMAT, *, end: bool = True
+    members: Iterable[tuple[tarfile.TarInfo, bytes]], tar_format: TarFormat = tarfile.PAX_FORMAT, *, end: bool = True
 ) -> bytes:
     """An archive of these members, with or without an end marker."""
     blocks = b"".join(member(info, content, tar_format) for info, content in members)
     return blocks + bytes(1024) if end else blocks
 
 
-def member(info: tarfile.TarInfo, content: bytes = b"", tar_format: int = tarfile.PAX_FORMAT) -> bytes:
+def member(info: tarfile.TarInfo, content: bytes = b"", tar_format: TarFormat = tarfile.PAX_FORMAT) -> bytes:
     """Headers and padded content of one member."""
     return info.tobuf(tar_format, "utf-8", "surrogateescape") + content + bytes(-len(content) % 512)
 

@@ -6,9 +6,7 @@ from collections.abc import Iterable
 from typing import Literal
 
 from aistorch.errors import DuplicateMemberError, InvalidArgumentError, ScatteredSampleError
-from aistorch.shards.tar import Member
-
-Group = Literal["adjacent", "shard"]
+from aistorch.shards.tar import File
 
 Group = Literal["adjacent", "shard"]
 """Where in a shard the files of a sample may stand."""
@@ -49,7 +47,7 @@ class Grouper:
         self._keys: set[str] = set()  # "adjacent": of all samples so far
         self._open: list[Sample] = []  # "adjacent": the sample that may go on
 
-    def feed(self, members: Iterable[Member]) -> list[Sample]:
+    def feed(self, members: Iterable[File]) -> list[Sample]:
         """The samples that are complete: a sample is, once another one begins.
 
         Files that belong to no sample are left out, and divide none.
@@ -75,7 +73,7 @@ class Grouper:
         self._open, self._samples = [], {}
         return samples
 
-    def _feed_adjacent(self, members: Iterable[Member]) -> list[Sample]:
+    def _feed_adjacent(self, members: Iterable[File]) -> list[Sample]:
         samples = self._open
         key, files = samples[-1] if samples else ("", {})
         prefix: str | tuple[()] = key + "." if key else ()  # no name starts with ()

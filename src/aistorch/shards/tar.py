@@ -55,10 +55,11 @@ class _ShortWay(TarReader[Found]):
 
     def _read(self, chunk: Chunk, found: list[Any]) -> None:
         contents, base, end, copied = self._contents, self._base, len(chunk), type(chunk) is not bytes
+        data: Any = chunk
         pos = self._resume(chunk, found)
         plain, name = self._is_plain(), self._within
         while (body := pos + BLOCK) <= end:
-            header = bytes(chunk[pos:body]) if copied else chunk[pos:body]
+            header: bytes = bytes(data[pos:body]) if copied else data[pos:body]
             # 512 ASCII characters add up to less than Adler-32's modulus, so its lower half is 1 + their sum.
             if (
                 plain
@@ -78,7 +79,7 @@ class _ShortWay(TarReader[Found]):
                     if header[0] == _DOT:
                         name = clean_name(name)
                     if contents:
-                        found.append((name, bytes(chunk[body:stop]) if copied else chunk[body:stop], base + body))
+                        found.append((name, bytes(data[body:stop]) if copied else data[body:stop], base + body))
                     else:
                         found.append(Entry(name, base + body, size))
                     pos = stop + (-size & 511)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from aistorch.shards.tar import NO_RANGE, Entry, File, TarHeaders, TarStream
 from tests.support.tars import (
     FORMATS,
+    TarFormat,
     archive,
     chunks,
     expanded,
@@ -70,7 +71,7 @@ def members(draw: st.DrawFn) -> Members:
 
 @given(members(), st.sampled_from(FORMATS), st.booleans(), st.lists(st.integers(0, 20_000), max_size=8))
 def test_an_archive_of_any_format_is_what_tarfile_sees(
-    drawn: Members, tar_format: int, end: bool, cuts: list[int]
+    drawn: Members, tar_format: TarFormat, end: bool, cuts: list[int]
 ) -> None:
     try:
         data = archive(drawn, tar_format, end=end)
@@ -170,7 +171,7 @@ HUGE = 9 << 30
 
 
 @pytest.mark.parametrize("tar_format", [tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
-def test_a_file_larger_than_8_gib_is_passed_over(tar_format: int) -> None:
+def test_a_file_larger_than_8_gib_is_passed_over(tar_format: TarFormat) -> None:
     info = tarfile.TarInfo("huge")
     info.size = HUGE + 5
     head = info.tobuf(tar_format)
