@@ -66,7 +66,7 @@ def batches() -> Iterator[list[dict[str, Any]]]:
 OPTIONS: dict[str, dict[str, Any]] = {
     "none": {},
     "small": {"max_batch_size": 7},
-    "single": {"max_batch_size": 1},
+    "single": {"max_batch_size": 1, "prefix_map": ["train/00"]},
     "gzip": {"output_format": ".tgz"},
     "zip": {"output_format": ".zip"},
     "buffered": {"streaming": False},
@@ -80,7 +80,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
 def test_samples_are_those_of_the_sdks_plugin(client: Client, filled: Bucket, options: dict[str, Any]) -> None:
     plugin = pytest.importorskip("aistore.pytorch.batch_iter_dataset")
     if "prefix_map" in options:
-        options = {"prefix_map": {filled: options["prefix_map"]}}
+        options = {**options, "prefix_map": {filled: options["prefix_map"]}}
     expected = list(plugin.AISBatchIterDataset(filled, client, **options))
     dataset = AISBatchIterDataset(filled, client, **options)
     assert list(dataset) == expected
@@ -89,7 +89,7 @@ def test_samples_are_those_of_the_sdks_plugin(client: Client, filled: Bucket, op
 
 
 def test_positions_of_arguments_are_the_plugins(client: Client, filled: Bucket) -> None:
-    given = ([filled], client, {filled: "train/00"}, False, 5, ".zip", False, Colocation.TARGET_AWARE, False, True)
+    given: Any = ([filled], client, {filled: "train/00"}, False, 5, ".zip", False, Colocation.TARGET_AWARE, False, True)
     dataset = AISBatchIterDataset(*given)
     assert list(dataset) == in_order(CONTENTS, "train/00")
     assert (dataset.max_batch_size, dataset.output_format, dataset.streaming) == (5, ".zip", False)

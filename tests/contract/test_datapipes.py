@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import importlib
 import io
 import pickle
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
 
 import pytest
 import requests
@@ -23,6 +26,7 @@ from torch.utils.data.graph import traverse_dps
 import aistorch
 from aistorch import AISFileLister, AISFileLoader, AISSourceLister
 from aistorch.config import ReadConfig, RetryPolicy
+from aistorch.datasets.datapipes import functional_form
 from aistorch.errors import (
     ArgumentTypeError,
     BucketNotFoundError,
@@ -31,6 +35,7 @@ from aistorch.errors import (
     InvalidURLError,
     NoEndpointError,
     ObjectNotFoundError,
+    TransformError,
 )
 from aistorch.server import EmbeddedAIStore
 from tests.support.loading import load
@@ -177,12 +182,13 @@ def test_a_stream_is_a_file(stored: Stored) -> None:
 def test_what_comes_before_an_error_is_yielded(stored: Stored) -> None:
     urls = stored.urls("train/")[:5]
     missing = f"ais://{stored.bucket.name}/missing"
-    for bad, kind, text in [
+    failures: list[tuple[Any, type[Exception], str]] = [
         (missing, ObjectNotFoundError, missing),
         (f"ais://{stored.bucket.name}", InvalidURLError, "names a bucket and no object"),
         ("no-url", InvalidURLError, "ais://no-url"),
         (7, ArgumentTypeError, "must be a str"),
-    ]:
+    ]
+    for bad, kind, text in failures:
         loader: Any = AISFileLoader([*urls, bad, *urls], stored.endpoint, config=QUICK)
         samples = iter(loader)
         assert [url for url, _ in islice(samples, 5)] == urls
@@ -327,11 +333,12 @@ def test_in_workers_that_are_not_forked(second_server: Server) -> None:
 def test_sources_become_http_urls(stored: Stored) -> None:
     client = Client(stored.endpoint)
     group = client.bucket(stored.other.name).objects(obj_names=["o3", "o1"])
-    for sources, expected in [
+    cases: list[tuple[Any, list[bytes]]] = [
         ([stored.other], list(OTHER_CONTENTS.values())),
         (stored.other, list(OTHER_CONTENTS.values())),
         ([group, stored.other], [OTHER_CONTENTS["o3"], OTHER_CONTENTS["o1"], *OTHER_CONTENTS.values()]),
-    ]:
+    ]
+    for sources, expected in cases:
         urls = list(AISSourceLister(sources))
         assert [requests.get(url, timeout=10).content for url in urls] == expected
     assert len(list(AISSourceLister(ais_sources=[stored.bucket], prefix="odd/"))) == len(ODD_NAMES)
@@ -348,7 +355,48 @@ def test_source_urls_lead_through_an_etl(stored: Stored) -> None:
     assert "etl_args=%7B%22width%22%3A3%7D" in configured or "etl_meta=%7B%22width%22%3A3%7D" in configured
 
 
-# a torch without DataPipes
+def test_objects_are_loaded_through_an_etl() -> None:
+    def twice(data: bytes, etl_args: str = "") -> bytes:
+        if data == b"bad":
+            raise ValueError("cannot be transformed")
+        return data * 2
+
+    with EmbeddedAIStore(etls={"double-it": twice}) as server:
+        contents = {**OTHER_CONTENTS, "p/bad": b"bad"}
+        with new_bucket(server.client(), contents) as bucket:
+            doubled = [body * 2 for body in OTHER_CONTENTS.values()]
+            urls: Any = AISFileLister([f"ais://{bucket.name}/o"], server.endpoint)
+            files = urls.load_files_by_ais(url=server.endpoint, etl_name="double-it")
+            assert [body for _, body in read(files)] == doubled
+            sources = AISSourceLister([bucket], prefix="o", etl_name="double-it")
+            assert [requests.get(url, timeout=10).content for url in sources] == doubled
+            bad = f"ais://{bucket.name}/p/bad"
+            with pytest.raises(TransformError, match=f"{bad}(.|\n)*cannot be transformed"):
+                list(AISFileLoader([bad], server.endpoint, etl_name="double-it", config=QUICK))
+
+
+# beside other pipes, and without any
+
+
+def test_pipes_of_an_older_torchdata_register_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = tmp_path / "torchdata" / "datapipes"
+    package.mkdir(parents=True)
+    (package / "__init__.py").touch()
+    (package.parent / "__init__.py").touch()
+    (package / "iter.py").write_text(
+        "from torch.utils.data import IterDataPipe, functional_datapipe\n"
+        '@functional_datapipe("list_files_by_ais")\nclass Theirs(IterDataPipe): ...\n'
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(IterableWrapper.functions, "list_files_by_ais")
+    with patch.dict(sys.modules):
+        for name in [name for name in sys.modules if name.partition(".")[0] == "torchdata"]:
+            del sys.modules[name]
+        functional_form("list_files_by_ais")(AISFileLister)
+        # Imported after ours it would find its name taken, and fail.
+        assert importlib.import_module("torchdata.datapipes.iter").Theirs
+    start: Any = IterableWrapper([])
+    assert type(start.list_files_by_ais("http://localhost:1")) is AISFileLister
 
 
 def test_without_datapipes_all_else_works(stored: Stored, monkeypatch: pytest.MonkeyPatch) -> None:

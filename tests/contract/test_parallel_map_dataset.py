@@ -113,7 +113,7 @@ def test_large_objects_are_read_in_ranges(filled: Bucket, workers: int, size: in
 
 
 def test_without_ranges_contents_are_bytes(filled: Bucket) -> None:
-    dataset = AISParallelMapDataset(filled, num_workers=0)
+    dataset: Any = AISParallelMapDataset(filled, num_workers=0)
     assert [dataset[0], *dataset.__getitems__([1, 2])] == EXPECTED[:3]
     with pytest.raises(InvalidArgumentError, match="num_workers is -1"):
         AISParallelMapDataset(filled, num_workers=-1)
@@ -125,7 +125,7 @@ def test_a_subclass_makes_samples_of_its_own(filled: Bucket) -> None:
     class Lengths(AISParallelMapDataset):
         def __getitem__(self, index: int) -> Any:
             name, buffer = super().__getitem__(index)
-            with buffer:  # type: ignore[union-attr]
+            with buffer:
                 return name, len(buffer)
 
     expected = [(name, len(body)) for name, body in EXPECTED]

@@ -14,8 +14,8 @@ T = TypeVar("T", covariant=True)
 C = TypeVar("C", bound=type)
 
 try:
-    from torch.utils.data import IterDataPipe
-    from torch.utils.data.datapipes.utils.common import StreamWrapper
+    from torch.utils.data import IterDataPipe as IterDataPipe
+    from torch.utils.data.datapipes.utils.common import StreamWrapper as StreamWrapper
 
     HAS_DATAPIPES = True
 except ImportError:

@@ -55,6 +55,9 @@ class ObjectBuffer(ParallelBuffer):
 
     __bytes__ = tobytes
 
+    def __enter__(self) -> ObjectBuffer:
+        return self
+
     def __buffer__(self, flags: int) -> memoryview:  # Python 3.12 and newer
         return self.buf
 

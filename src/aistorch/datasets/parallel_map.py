@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import cast
 
 from aistorch.config import ReadConfig
 from aistorch.datasets.map import AISMapDataset
@@ -61,7 +62,7 @@ class AISParallelMapDataset(AISMapDataset):
         """How many ranges and objects are read at once."""
         return self._num_workers
 
-    def __getitem__(self, index: int) -> tuple[str, ObjectBuffer | bytes]:  # type: ignore[override]
+    def __getitem__(self, index: int) -> tuple[str, ObjectBuffer]:  # type: ignore[override]
         """The object's name and content; a negative index counts from the end.
 
         Raises:
@@ -70,7 +71,7 @@ class AISParallelMapDataset(AISMapDataset):
         """
         return self._buffered(self._read([index]))[0]
 
-    def __getitems__(self, indices: list[int]) -> list[tuple[str, ObjectBuffer | bytes]]:  # type: ignore[override]
+    def __getitems__(self, indices: list[int]) -> list[tuple[str, ObjectBuffer]]:  # type: ignore[override]
         """The samples of a batch, in the order of the indices, read concurrently.
 
         Where a subclass has a `__getitem__` of its own, that makes them, one after another.
@@ -79,7 +80,7 @@ class AISParallelMapDataset(AISMapDataset):
             return [self[index] for index in indices]
         return self._buffered(self._read(indices))
 
-    def _buffered(self, samples: list[Sample]) -> list[tuple[str, ObjectBuffer | bytes]]:
+    def _buffered(self, samples: list[Sample]) -> list[tuple[str, ObjectBuffer]]:
         if not self._num_workers:
-            return [(name, content) for name, content in samples]
+            return cast(list[tuple[str, ObjectBuffer]], samples)  # bytes, as the SDK's reader has it without workers
         return [(name, ObjectBuffer(name, content)) for name, content in samples]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from math import floor
+from typing import cast
 
 from aistore.sdk import AISSource, ArchiveConfig, Bucket, Client, ListObjectFlag
 from aistore.sdk.etl import ETLConfig
@@ -82,4 +83,5 @@ def list_shard_objects_iterator(bucket: Bucket, prefix: str = "", etl_name: str 
         for entry in bucket.list_objects_iter(prefix=shard.name, props="name", flags=[ListObjectFlag.ARCH_DIR]):
             if entry.name.startswith(inside):
                 archive = ArchiveConfig(archpath=entry.name.removeprefix(inside))
-                yield bucket.object(shard.name).get_reader(etl=etl, archive_config=archive).read_all()
+                reader = bucket.object(shard.name).get_reader(etl=etl, archive_config=archive)
+                yield cast(bytes, reader.read_all())
