@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, astuple, dataclass, field
@@ -43,13 +44,34 @@ class ShardPlace:
 
 @dataclass
 class Reading:
-    """One iteration: whose it is, and where."""
+    """One iteration: whose it is, and where.
+
+    Attributes:
+        epoch: The epoch.
+        world: The rank.
+        share: The worker.
+        place: How far it is.
+        process: That of the iteration.
+        extensions: Those that the samples of a piece have, with its number: of the place at the beginning, then of
+            those that have more. Pieces are opened ahead of the place.
+    """
 
     epoch: int
     world: World
     share: Share
     place: ShardPlace
     process: int = field(default_factory=os.getpid)
+    extensions: list[tuple[int, tuple[str, ...]]] = field(default_factory=list)
+
+    def note_extensions(self, piece: int, extensions: Iterable[str]) -> None:
+        """Remembers which the samples of a piece have."""
+        known = tuple(extensions)
+        if not self.extensions or self.extensions[-1][1] != known:
+            self.extensions.append((piece, known))
+
+    def extensions_of(self, piece: int) -> tuple[str, ...]:
+        """Those that the samples of a piece have."""
+        return next(known for number, known in reversed(self.extensions) if number <= piece)
 
 
 class OrderedByShard(Ordered):
@@ -71,6 +93,8 @@ class OrderedByShard(Ordered):
         state, share = self._begin(), Share.of_this_process()
         place = ShardPlace() if state is None else _place_for(state, self._world, share)
         self._reading = Reading(self.epoch, self._world, share, place)
+        if state is not None and state.get(_EXTENSIONS) is not None:
+            self._reading.note_extensions(place.piece, state[_EXTENSIONS])
         return self._reading
 
     def _samples_of_rank(self) -> int:
@@ -137,19 +161,33 @@ class OrderedByShard(Ordered):
 
     def _position(self) -> dict[str, Any]:
         if (state := self._waiting()) is not None:
-            return {name: state[name] for name in _POSITION if name in state}
+            return {name: state[name] for name in (*_POSITION, _EXTENSIONS) if name in state}
         reading = self._reading
         if reading is None or reading.process != os.getpid() or reading.epoch != self.epoch:
             return {"epoch": self.epoch}
         whose = {"rank": reading.world.rank, "world_size": reading.world.size, **reading.share._asdict()}
-        return {"epoch": reading.epoch, **whose, **asdict(reading.place)}
+        return {"epoch": reading.epoch, **whose, **asdict(reading.place), **_extensions_state(reading)}
 
     def _go_to(self, state: Mapping[str, Any]) -> None:
         if "piece" in state and not all(isinstance(state.get(name), int) for name in _POSITION):
             raise StateMismatchError(f"the state lacks one of {', '.join(_POSITION)}, or it is no whole number")
+        known = state.get(_EXTENSIONS) or []
+        if not isinstance(known, list) or not all(isinstance(extension, str) for extension in known):
+            raise StateMismatchError(f"the state's {_EXTENSIONS} are no list of texts")
 
 
 _POSITION = ("epoch", "rank", "world_size", "worker", "workers", "piece", "sample", "window", "taken")
+_EXTENSIONS = "extensions"
+# Characters of JSON that extensions may take in a state; more are looked up in the shards where it is loaded.
+_EXTENSIONS_LIMIT = 256
+
+
+def _extensions_state(reading: Reading) -> dict[str, Any]:
+    """What a state holds of extensions, where samples have them."""
+    if not reading.extensions:
+        return {}
+    known = list(reading.extensions_of(reading.place.piece))
+    return {_EXTENSIONS: known if len(json.dumps(known)) <= _EXTENSIONS_LIMIT else None}
 
 
 def _place_for(state: Mapping[str, Any], world: World, share: Share) -> ShardPlace:

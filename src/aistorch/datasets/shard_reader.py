@@ -12,7 +12,7 @@ from aistore.sdk.etl import ETLConfig
 from aistorch.config import ReadConfig, ShuffleConfig
 from aistorch.datasets.base_iter import AISBaseIterDataset
 from aistorch.datasets.etl import etl_config
-from aistorch.datasets.shard_order import OrderedByShard, Reading
+from aistorch.datasets.shard_order import OrderedByShard, Reading, ShardPlace
 from aistorch.datasets.workers import Share
 from aistorch.fetch.reader import Reader
 from aistorch.index.object_index import ObjectIndex
@@ -147,8 +147,7 @@ class AISShardReader(OrderedByShard, AISBaseIterDataset):
         place = reading.place
         pieces = self._pieces(reading.world, reading.share)
         if not reading.extensions:
-            before = self._catalog.extensions(piece.shard for piece in pieces[: place.piece])
-            reading.note_extensions(place.piece, dict.fromkeys((*(self._declared or ()), *before)))
+            reading.note_extensions(place.piece, self._extensions_up_to(place, pieces))
         rest = pieces[place.piece :]
         if rest:
             rest[0] = rest[0].after(place.sample)
@@ -156,8 +155,14 @@ class AISShardReader(OrderedByShard, AISBaseIterDataset):
         runs = PieceReader(self._reader, self._catalog, self._opener(reading), hold).stream(rest)
         return self._follow(runs, reading, _size)
 
+    def _extensions_up_to(self, place: ShardPlace, pieces: Sequence[Piece]) -> Sequence[str]:
+        """Those that samples have at a place; looked up, where a state had no room for them."""
+        if self._declared is not None or place == ShardPlace():
+            return self._declared or ()
+        return self._catalog.extensions(piece.shard for piece in pieces[: place.piece + 1])
+
     def _opener(self, reading: Reading) -> Callable[[Piece, int, int], ShardStream]:
-        catalog, first_piece = self._catalog, reading.place.piece
+        catalog, first_piece, declared = self._catalog, reading.place.piece, self._declared is not None
         extensions = dict.fromkeys(reading.extensions_of(first_piece))
 
         def open_stream(piece: Piece, number: int, first: int) -> ShardStream:
@@ -167,6 +172,7 @@ class AISShardReader(OrderedByShard, AISBaseIterDataset):
                 piece,
                 extensions,
                 facts=catalog.facts(shard),
+                declared=declared,
                 ask=lambda: catalog.ask_server(shard),
                 group=self._group,
                 first=first,

@@ -16,8 +16,8 @@ from aistorch.fetch.chunks import CHUNK_SIZE, Extent, stream_chunks
 from aistorch.fetch.reader import Reader, bucket_of
 from aistorch.order.shards import Piece
 from aistorch.shards.catalog import Catalog
-from aistorch.shards.member_index import MemberIndex
 from aistorch.shards.intake import Intake, Plain
+from aistorch.shards.member_index import MemberIndex
 from aistorch.shards.tar import File
 from aistorch.shards.zip import ZIP_SUFFIX, zip_members
 
@@ -97,6 +97,8 @@ class PieceReader(Generic[T]):
         for number, piece in pieces:
             if is_empty(piece):
                 continue
+            if self._hold is not None and self._catalog.facts(piece.shard) is None:
+                self._catalog.ask_server(piece.shard)
             stream = self._open(piece, number, 0)
             position = np.array([piece.shard])
             taken = 0
@@ -136,9 +138,7 @@ class PieceReader(Generic[T]):
         if failure is not None:
             raise failure
 
-    def _arrivals(
-        self, pieces: Iterable[tuple[int, Piece]], pool: BufferPool
-    ) -> Iterator[tuple[Intake, Plain | None]]:
+    def _arrivals(self, pieces: Iterable[tuple[int, Piece]], pool: BufferPool) -> Iterator[tuple[Intake, Plain | None]]:
         """The bytes of all shards, each shard's end as None."""
         awaited: deque[tuple[int, Piece, int]] = deque()
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from aistorch.order.shards import Piece
 from aistorch.fetch.body import Content
+from aistorch.order.shards import Piece
 from aistorch.shards.facts import Facts
 from aistorch.shards.grouping import Group, Grouper
 from aistorch.shards.grouping import Sample as KeyedSample
@@ -23,8 +23,9 @@ class ShardStream:
     Args:
         shard: Its URL, for errors.
         piece: Which samples are wanted.
-        extensions: Those seen so far, in this order; the shard's are added to them.
-        facts: What is known of the shard; None: `extensions` had all of its extensions from the beginning.
+        extensions: Those seen so far, in this order; the shard's are added to them, unless `declared`.
+        facts: What is known of the shard; only if `declared`, nothing need be.
+        declared: Whether `extensions` are all that there shall be.
         ask: Called when only the whole shard tells what samples are called; it may not know.
         group: See `Grouper`.
         first: Number of the sample that the first bytes begin with.
@@ -37,20 +38,21 @@ class ShardStream:
         extensions: dict[str, None],
         *,
         facts: Facts | None,
+        declared: bool,
         ask: Callable[[], Facts | None],
         group: Group,
         first: int = 0,
     ) -> None:
         self._piece = piece
         self._extensions = extensions
-        self._declared = facts is None
+        self._declared = declared
         self._by_key = None if facts is None else facts.by_key
         self._ask = ask
         self._at = first
         self._tar = TarStream(shard)
         self._has_bytes = False
         self._grouper = Grouper(shard, group)
-        if facts is not None:
+        if facts is not None and not declared:
             extensions.update(dict.fromkeys(facts.extensions))
 
     def feed(self, content: Content) -> list[ShardSample]:
