@@ -56,7 +56,7 @@ def _member(rng: random.Random, number: int) -> bytes:
     """The blocks of a member of any kind."""
     kind = rng.randrange(8)
     content = rng.randbytes(rng.choice([0, 1, 60, 511, 512, 513, 1500]))
-    folder = rng.choice(["", "./", "train/", "ordner-ä/", "long/" * 30])
+    folder = rng.choice(["", "./", "train/", "ordner-ä/", "lengthy/" * 20])
     info = regular(f"{folder}{number // 2:04}.{'jpg' if number % 2 else 'cls'}", content, rng.choice([0, 1.5]))
     if kind < 3:
         return member(info, content, rng.choice([tarfile.GNU_FORMAT, tarfile.PAX_FORMAT]))

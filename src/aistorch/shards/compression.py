@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import re
 import zlib
-from abc import abstractmethod
 from collections.abc import Iterator
 from importlib import import_module
 from typing import Any
@@ -12,7 +12,7 @@ from aistorch.errors import DamagedShardError, MissingExtraError, ShardError, Tr
 
 Chunk = bytes | memoryview
 
-HEAD_SIZE = 6
+HEAD_SIZE = 10
 """Bytes by which all formats can be told; whatever is shorter is no shard."""
 
 PIECE = 1 << 20
@@ -58,35 +58,37 @@ class _Frames(Decompressor):
         self._given = 0
 
     def feed(self, chunk: Chunk) -> Iterator[Chunk]:
-        data: Chunk = chunk
-        while data:
+        data = memoryview(chunk)
+        at = 0
+        while at < len(data):
             if self._frame is None:
-                data = bytes(data).lstrip(self._padding)
-                if not data:
+                at += _leading(data[at:], self._padding)
+                if at == len(data):
                     return
                 self._frame = self._new_frame()
-            step, data = data[: self._input], data[self._input :]
+            step = data[at : at + self._input]
             try:
                 for piece in self._pieces(step):
                     self._given += len(piece)
                     yield piece
             except self._failures as error:
                 raise DamagedShardError(self.shard, "", self._given, f"what is compressed: {error}") from error
+            at += len(step)
             if self._frame.eof:
-                data = b"".join((self._frame.unused_data or b"", data))
+                at -= len(self._frame.unused_data or b"")
                 self._frame = None
 
     def close(self) -> None:
         if self._frame is not None:
             raise TruncatedShardError(self.shard, "", self._given, "what is compressed is not complete")
 
-    @abstractmethod
     def _new_frame(self) -> Any:
-        """A decompressor of one frame, as the standard library has them."""
+        """A decompressor of one frame, with the attributes that those of the standard library have."""
+        raise NotImplementedError
 
-    @abstractmethod
     def _pieces(self, data: Chunk) -> Iterator[bytes]:
         """What the frame makes of the data, up to its end."""
+        raise NotImplementedError
 
 
 class _Gzip(_Frames):
@@ -138,6 +140,13 @@ class _Zstd(_Frames):
         yield self._frame.decompress(data)
 
 
+def _leading(data: memoryview, padding: bytes) -> int:
+    """How many bytes of padding the data begins with."""
+    if not padding or data[0] != padding[0]:
+        return 0
+    return len(data) - len(data.tobytes().lstrip(padding))
+
+
 def _extra(module: str, shard: str) -> Any:
     try:
         return import_module(module)
@@ -150,7 +159,7 @@ _FORMATS: dict[bytes, type[Decompressor]] = {
     b"\x04\x22\x4d\x18": _Lz4,
     b"\x28\xb5\x2f\xfd": _Zstd,
 }
-_OTHERS = {b"BZh": "bzip2", b"\xfd7zXZ\0": "xz", b"PK\3\4": "zip"}
+_OTHERS = {"bzip2": rb"BZh[1-9]1AY&SY", "xz": rb"\xfd7zXZ\0", "zip": rb"PK\x03\x04"}
 
 
 def decompressor_for(head: Chunk, shard: str) -> Decompressor:
@@ -165,11 +174,9 @@ def decompressor_for(head: Chunk, shard: str) -> Decompressor:
         ShardError: It is compressed in a way that is not read.
     """
     start = bytes(head[:HEAD_SIZE])
-    for magic, format_name in _OTHERS.items():
-        if start.startswith(magic):
-            raise ShardError(
-                shard, problem=f"it is {format_name}; use TAR, plain or compressed by gzip, LZ4 or Zstandard"
-            )
+    for name, magic in _OTHERS.items():
+        if re.match(magic, start):
+            raise ShardError(shard, problem=f"it is {name}; use TAR, plain or compressed by gzip, LZ4 or Zstandard")
     for magic, kind in _FORMATS.items():
         if start.startswith(magic):
             return kind(shard)

@@ -63,6 +63,10 @@ def test_what_is_not_compressed_passes_through() -> None:
     assert uncompressed([b"name.txt", b"and more"]) == b"name.txtand more"
 
 
+def test_a_file_that_is_called_like_a_format_is_no_such() -> None:
+    assert uncompressed([b"BZh9.jpg".ljust(512, b"\0")]).startswith(b"BZh9.jpg")
+
+
 def test_zeros_behind_gzip_are_padding() -> None:
     assert uncompressed([gzip.compress(b"abc") + bytes(100), bytes(5)]) == b"abc"
 
@@ -117,7 +121,9 @@ def test_a_bomb_goes_off_in_small_pieces(compress: Compress) -> None:
     assert compress is compress_zstd or max(pieces) <= PIECE
 
 
-@pytest.mark.parametrize(("head", "name"), [(b"BZh91AY", "bzip2"), (b"\xfd7zXZ\x00", "xz"), (b"PK\x03\x04..", "zip")])
+@pytest.mark.parametrize(
+    ("head", "name"), [(b"BZh91AY&SY", "bzip2"), (b"\xfd7zXZ\x00", "xz"), (b"PK\x03\x04..", "zip")]
+)
 def test_what_is_not_read_is_named(head: bytes, name: str) -> None:
     with pytest.raises(ShardError, match=f"{SHARD} cannot be read: it is {name}"):
         decompressor_for(head, SHARD)

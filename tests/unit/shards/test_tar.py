@@ -221,6 +221,12 @@ def test_old_headers_of_directories_end_in_a_slash() -> None:
     assert read(with_field(old, 0, b"dir/\0") + with_field(old, 0, b"file\0")) == [("file", b"", 1024)]
 
 
+def test_a_long_name_that_was_cut_at_a_slash_is_still_that_of_a_file() -> None:
+    long_name = member(regular("long/" * 30 + "file", b"1"), b"1", tarfile.GNU_FORMAT)
+    header = with_field(long_name[1024:1536], 156, b"\0")  # its own field, of 100 bytes, ends in a slash
+    assert [name for name, _, _ in read(long_name[:1024] + header + long_name[1536:])] == ["long/" * 30 + "file"]
+
+
 def test_contents_of_types_that_nobody_knows_are_passed_over() -> None:
     odd = with_field(regular("odd", b"1" * 600).tobuf(tarfile.USTAR_FORMAT), 156, b"V")
     data = odd + b"1" * 600 + bytes(424) + pack([("a", b"2")])
