@@ -18,6 +18,8 @@ HEAD_SIZE = 10
 PIECE = 1 << 20
 """Bytes that are uncompressed at a time."""
 
+_GATHERED = 1 << 18  # of smaller pieces, many files would be divided
+
 
 class Decompressor:
     """For a shard that is not compressed.
@@ -58,6 +60,23 @@ class _Frames(Decompressor):
         self._given = 0
 
     def feed(self, chunk: Chunk) -> Iterator[Chunk]:
+        held: list[bytes] = []
+        size, trouble = 0, None
+        try:
+            for piece in self._uncompressed(chunk):
+                held.append(piece)
+                size += len(piece)
+                if size >= _GATHERED:
+                    yield b"".join(held)
+                    held, size = [], 0
+        except DamagedShardError as error:
+            trouble = error
+        if size:
+            yield b"".join(held)
+        if trouble is not None:
+            raise trouble
+
+    def _uncompressed(self, chunk: Chunk) -> Iterator[bytes]:
         data = memoryview(chunk)
         at = 0
         while at < len(data):
