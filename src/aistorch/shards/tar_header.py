@@ -10,6 +10,8 @@ import re
 from typing import NamedTuple
 from zlib import adler32
 
+from aistorch.errors import AIStorchError
+
 BLOCK = 512
 MAX_SIZE = (1 << 63) - 1
 
@@ -33,7 +35,7 @@ _KNOWN_LIMIT = 1 << 16
 _ADLER = 65521
 
 
-class HeaderError(Exception):
+class HeaderError(AIStorchError):
     """A header, or what extends it, says something that it may not. The reader adds shard, member and offset."""
 
 
@@ -44,13 +46,11 @@ class Header(NamedTuple):
         name: The member's, as the header has it; perhaps cut short, and a longer one stands before it.
         kind: The type flag.
         size: Bytes behind the header, without padding.
-        block: The header itself.
     """
 
     name: str
     kind: int
     size: int
-    block: bytes
 
 
 def parse_header(block: bytes) -> Header | None:
@@ -70,7 +70,7 @@ def parse_header(block: bytes) -> Header | None:
     prefix = b"" if block[_MAGIC] == _GNU_MAGIC else until_nul(block[_PREFIX])
     if prefix and kind not in (LONG_NAME, LONG_LINK, SPARSE):
         name = prefix + b"/" + name
-    return Header(decode(name), kind, size, block)
+    return Header(decode(name), kind, size)
 
 
 def check_sum(block: bytes) -> None:
