@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import pytest
 from aistore.sdk import Client
 
-from tests.contract.conftest import Server, ais, bucket, second_server
+from tests.contract.conftest import Server, _embedded, _real, bucket, second_server
 from tests.support.objects import put_all
 
-__all__ = ["ais", "bucket", "documented", "second_server"]
+__all__ = ["bucket", "second_server"]
 
 BUCKETS = {
     "bucket1": {f"file-{number}": b"content %d" % number for number in range(4)}
@@ -19,6 +19,12 @@ BUCKETS = {
 }
 WRITTEN = ("my-bck", "dataset-example")
 """What examples create."""
+
+
+@pytest.fixture(scope="session", params=["embedded-3", "cluster"])
+def ais(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Each server in turn."""
+    yield from _real(tmp_path_factory) if request.param == "cluster" else _embedded(3)
 
 
 @pytest.fixture(scope="module")

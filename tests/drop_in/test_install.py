@@ -15,7 +15,9 @@ from typing import Any
 from unittest.mock import patch
 
 import pytest
+from aistore.sdk import Bucket
 from aistore.sdk.obj.object import Object
+from torch.utils.data import Dataset, IterableDataset
 from torch.utils.data.datapipes.iter import IterableWrapper
 
 import aistorch
@@ -24,6 +26,7 @@ from aistorch.legacy.__main__ import main
 from aistorch.legacy.names import NAMES, PLUGIN
 from aistorch.legacy.worker_request_client import WorkerRequestClient
 from tests.contract.conftest import Server
+from tests.support.archives import pack
 
 REAL = pytest.importorskip(PLUGIN)
 
@@ -188,6 +191,51 @@ def test_the_client_of_release_1_5(documented: Server) -> None:
     client = WorkerRequestClient(bucket.client)
     assert client.base_url == bucket.client.base_url
     assert client.request("HEAD", path="health").status_code == 200
+
+
+def test_helpers_of_release_1_4(documented: Server, bucket: Bucket) -> None:
+    client = documented.client()
+    with aistorch.install_as_aistore_pytorch():
+        utils = module(f"{PLUGIN}.utils")
+    urls = ["ais://bucket2/train/", "ais://bucket1/file-1"]
+    assert utils.list_objects_info(client, urls) == [
+        {"provider": "ais", "bck_name": "bucket2", "object": "train/x"},
+        {"provider": "ais", "bck_name": "bucket2", "object": "train/y"},
+        {"provider": "ais", "bck_name": "bucket1", "object": "file-1"},
+    ]
+    group = client.bucket("bucket1").objects(obj_names=["other"])
+    names = ["train/x", "train/y", "file-1", "other"]
+    assert [obj.name for obj in utils.list_objects(client, urls, [group])] == names
+    assert [obj.name for obj in utils.list_objects_iterator(client, urls_list=urls, ais_source_list=[group])] == names
+    files = {"a.jpg": b"picture", "a.cls": b"1", "in/b.jpg": b"other"}
+    for shard in ("s-1.tar", "s-2.tar"):
+        bucket.object(shard).get_writer().put_content(pack(".tar", list(files.items())))
+    contents = list(utils.list_shard_objects_iterator(bucket, "s-"))
+    assert sorted(contents) == sorted([*files.values()] * 2)
+
+
+def test_base_classes_of_release_1_4(documented: Server) -> None:
+    with aistorch.install_as_aistore_pytorch():
+        legacy = module(f"{PLUGIN}.dataset")
+
+    class Names(legacy.AISBaseClass, Dataset):  # type: ignore[misc, name-defined, type-arg]
+        def __getitem__(self, index: int) -> str:
+            return str(self._objects[index].name)
+
+    class Stream(legacy.AISBaseClassIter, IterableDataset):  # type: ignore[misc, name-defined, type-arg]
+        def __iter__(self) -> Iterator[str]:
+            self._reset_iterator()
+            for obj in self._get_worker_iter_info()[0]:
+                yield obj.name
+
+    group = documented.client().bucket("bucket1").objects(obj_names=["other"])
+    for kind in (Names, Stream):
+        dataset = kind(documented.endpoint, "ais://bucket2/train/", group)
+        names = list(dataset) if kind is Stream else [dataset[index] for index in range(len(dataset))]
+        assert names == ["train/x", "train/y", "other"]
+        assert dataset.client.bucket("bucket1").name == "bucket1"
+        with pytest.raises(ValueError, match="nothing to read"):
+            kind(documented.endpoint, [], [])
 
 
 # python -m aistorch.legacy

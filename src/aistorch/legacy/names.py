@@ -58,5 +58,6 @@ NAMES: dict[str, dict[str, str]] = {
     f"{PLUGIN}.utils": _UTILS,
     f"{PLUGIN}.worker_request_client": {"WorkerRequestClient": "aistorch.legacy.worker_request_client"},
     **{f"{PLUGIN}.{module}": names for module, names in _BY_MODULE.items()},
+    f"{PLUGIN}.dynamic_sampler": {"DynamicBatchSampler": _HERE, "SATURATION_FACTOR": "aistorch.legacy.utils"},
 }
 """By module and name, the module that has it here."""

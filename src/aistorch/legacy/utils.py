@@ -11,6 +11,8 @@ from aistore.sdk.etl import ETLConfig
 from aistore.sdk.obj.object import Object
 
 MB_TO_B = 1_000_000
+# The default of `DynamicBatchSampler`, in the plugin a name of that module.
+SATURATION_FACTOR = 0.8
 
 
 def convert_mb_to_bytes(megabytes: float) -> int:
