@@ -59,17 +59,16 @@ def batches_of(dataset: AISIterDataset, workers: int) -> list[Any]:
 
 
 @pytest.mark.parametrize("shuffle", [False, True])
-@pytest.mark.parametrize("ranks", [1, 2, 3])
-def test_workers_and_ranks_do_not_change_the_order(filled: Bucket, ranks: int, shuffle: bool) -> None:
+@pytest.mark.parametrize(("ranks", "workers"), [(1, 0), (1, 3), (2, 2), (3, 0), (3, 2)])
+def test_workers_and_ranks_do_not_change_the_order(filled: Bucket, ranks: int, workers: int, shuffle: bool) -> None:
     order: dict[str, Any] = {"shuffle": shuffle, "seed": 1, "batch_size": BATCH}
     alone = list(AISIterDataset(filled, **order))
     assert sorted(alone) == EXPECTED
     assert (alone == EXPECTED) is not shuffle
-    for workers in (0, 2, 3):
-        datasets = [AISIterDataset(filled, **order, even="off", rank=rank, world_size=ranks) for rank in range(ranks)]
-        read = [batches_of(dataset, workers) for dataset in datasets]
-        assert turns(read) == alone
-        assert [len(dataset) for dataset in datasets] == [sum(map(len, part)) for part in read]
+    datasets = [AISIterDataset(filled, **order, even="off", rank=rank, world_size=ranks) for rank in range(ranks)]
+    read = [batches_of(dataset, workers) for dataset in datasets]
+    assert turns(read) == alone
+    assert [len(dataset) for dataset in datasets] == [sum(map(len, part)) for part in read]
 
 
 def test_shuffling_is_the_permutation_of_seed_and_epoch(filled: Bucket) -> None:
@@ -252,5 +251,5 @@ def test_without_an_order_of_arrival_ranks_share_all(embedded: Bucket) -> None:
 def test_samples_are_those_that_are_read_one_by_one(filled: Bucket) -> None:
     """However objects are read, shuffled pages give each name its own content."""
     for mode in ("get", "batch"):
-        dataset = AISIterDataset([filled, filled], shuffle=True, config=ReadConfig(mode=mode))  # type: ignore[arg-type]
+        dataset = AISIterDataset([filled, filled], shuffle=True, config=ReadConfig(mode=mode))
         assert sorted(dataset) == sorted(EXPECTED * 2)

@@ -65,7 +65,7 @@ def test_a_state_within_a_batch_is_finished_first() -> None:
 def test_a_data_loader_takes_it() -> None:
     data = [number * number for number in range(20)]
     batches = AISBatchSampler(data, 6, shuffle=True, seed=5)
-    loader = DataLoader(data, batch_sampler=batches, collate_fn=list)  # type: ignore[arg-type]
+    loader: DataLoader[int] = DataLoader(data, batch_sampler=batches, collate_fn=list)  # type: ignore[arg-type]
     assert len(loader) == 4
     seen = []
     for epoch in range(2):

@@ -12,7 +12,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aistorch.datasets import by_position
 from aistorch.datasets.by_position import OrderedByPosition
 from aistorch.datasets.workers import Share
 from aistorch.errors import ArgumentTypeError, InvalidArgumentError, StateMismatchError
@@ -44,7 +43,7 @@ class Numbers(OrderedByPosition):
         return self._samples_left()
 
 
-def worlds(size: int) -> list[dict[str, int]]:
+def worlds(size: int) -> list[dict[str, Any]]:
     return [{"rank": rank, "world_size": size} for rank in range(size)]
 
 
@@ -81,7 +80,9 @@ def test_ranks_have_all_and_as_many(count: int, size: int, order: dict[str, Any]
 
 @given(count=counts, order=orders, data=st.data(), rank=st.integers(0, 2))
 def test_a_rank_goes_on_at_any_sample(count: int, order: dict[str, Any], data: st.DataObject, rank: int) -> None:
-    make = lambda: Numbers(count, **order, rank=rank, world_size=3)  # noqa: E731
+    def make() -> Numbers:
+        return Numbers(count, **order, rank=rank, world_size=3)
+
     whole = list(make().read())
     taken = data.draw(st.integers(0, len(whole)))
     reading = make()
@@ -112,7 +113,7 @@ def test_a_worker_goes_on_at_any_sample(
     share, fresh = Share(worker % workers, workers), Numbers(count, **order)
     state = fresh.state_after(fresh.place(), begun)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(by_position.Share, "of_this_process", classmethod(lambda _: share))
+        patch.setattr(Share, "of_this_process", classmethod(lambda _: share))
 
         def read(state: dict[str, Any], samples: int | None) -> tuple[list[int], dict[str, Any]]:
             reading = Numbers(count, **order)

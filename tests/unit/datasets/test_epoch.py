@@ -20,7 +20,7 @@ def answer(epoch: SharedEpoch, asked: Any, answers: Any) -> None:
 
 @pytest.mark.parametrize(("start", "copied"), [("fork", False), ("fork", True), ("spawn", True)])
 def test_a_process_sees_what_is_set_later(start: str, copied: bool) -> None:
-    context = multiprocessing.get_context(start)
+    context: Any = multiprocessing.get_context(start)
     asked, answers = context.Queue(), context.Queue()
     epoch = pickle.loads(pickle.dumps(SharedEpoch())) if copied else SharedEpoch()
     process = context.Process(target=answer, args=(epoch, asked, answers))
