@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import xxhash
+
 from aistorch.fetch.buffers import new_body
 
 Content = bytes | memoryview
@@ -55,14 +57,17 @@ class Part:
         start: Its first byte.
         stop: Where it ends.
         at: The next byte to come; what lies before has arrived, on this connection or an earlier one.
+        digest: Of what has arrived, where this is the whole object and its checksum is wanted: bytes are hashed in half
+            the time when they have just been received.
     """
 
-    __slots__ = ("at", "body", "start", "stop")
+    __slots__ = ("at", "body", "digest", "start", "stop")
 
     def __init__(self, body: Body, start: int, stop: int) -> None:
         self.body = body
         self.start = self.at = start
         self.stop = stop
+        self.digest: xxhash.xxh64 | None = None
 
     @property
     def is_whole(self) -> bool:
@@ -81,6 +86,8 @@ class Part:
 
     def advance(self, count: int) -> None:
         """Notes that so many bytes have been received into `room`."""
+        if self.digest is not None:
+            self.digest.update(self.body.view(self.at, self.at + count))
         self.at += count
         self.body.missing -= count
 
@@ -88,3 +95,5 @@ class Part:
         """Forgets what has arrived."""
         self.body.missing += self.at - self.start
         self.at = self.start
+        if self.digest is not None:
+            self.digest.reset()

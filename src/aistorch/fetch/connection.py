@@ -8,6 +8,8 @@ import time
 from collections import deque
 from typing import Protocol
 
+import xxhash
+
 from aistorch.fetch.address import Address
 from aistorch.fetch.body import Body, Part
 from aistorch.fetch.reply import BodyReader, Head, MalformedReplyError, parse_head
@@ -65,6 +67,7 @@ class Connection:
         "_part",
         "_reader",
         "_tail",
+        "_verify",
         "address",
         "heard",
         "pending",
@@ -72,13 +75,14 @@ class Connection:
         "sock",
     )
 
-    def __init__(self, address: Address, tail: bytes, sock: socket.socket) -> None:
+    def __init__(self, address: Address, tail: bytes, sock: socket.socket, verify: bool = True) -> None:
         self.address = address
         self.sock = sock
         self.pending: deque[Request] = deque()
         self.heard = time.monotonic()
         self.served = 0
         self._tail = tail
+        self._verify = verify
         self._outgoing = b""
         self._held = b""
         self._head: Head | None = None
@@ -86,8 +90,10 @@ class Connection:
         self._reader: BodyReader | None = None
 
     @classmethod
-    def open(cls, address: Address, tail: bytes, settings: ClusterSettings, timeout: float | None) -> Connection:
-        """Connects, with TLS where the address says so.
+    def open(
+        cls, address: Address, tail: bytes, settings: ClusterSettings, timeout: float | None, verify: bool = True
+    ) -> Connection:
+        """Connects, with TLS where the address says so; `verify` tells whether checksums are of interest.
 
         Raises:
             OSError: Nobody answered within `timeout` seconds, or the certificate is not trusted.
@@ -101,7 +107,7 @@ class Connection:
         except BaseException:
             sock.close()
             raise
-        return cls(address, tail, sock)
+        return cls(address, tail, sock, verify)
 
     @property
     def wants_to_write(self) -> bool:
@@ -234,6 +240,8 @@ class Connection:
         request = self.pending[0]
         if request.part is None:
             request.part = Part(Body(head.length), 0, head.length)
+            if self._verify and head.checksum is not None:
+                request.part.digest = xxhash.xxh64()
         part = request.part
         if head.status == 200:
             if part.start or part.stop != head.length:

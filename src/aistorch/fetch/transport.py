@@ -117,7 +117,7 @@ class Transport:
 
     def accept(self, address: Address, request: Request, body: Content, checksum: int | None) -> None:
         """Checks a body; hands it over or has the object read again."""
-        if checksum is not None and self._config.verify and xxhash.xxh64_intdigest(body) != checksum:
+        if checksum is not None and self._config.verify and _digest(request, body) != checksum:
             self._reject(address, request, len(body), checksum)
         elif checksum is None and len(body) != request.size >= 0 and self._recovery.doubts(request, len(body)):
             cause = f"{len(body)} bytes without a checksum where {request.size} were listed"
@@ -173,7 +173,9 @@ class Transport:
 
     def _connect(self, node: Node) -> Connection | None:
         try:
-            connection = Connection.open(node.address, node.tail, self._cluster.settings, self._connect_timeout)
+            connection = Connection.open(
+                node.address, node.tail, self._cluster.settings, self._connect_timeout, self._config.verify
+            )
         except OSError as error:
             if not node.connections:
                 node.down_until = time.monotonic() + DOWN_TIME
@@ -258,3 +260,8 @@ class Transport:
                 if connection.pending and connection.heard < deadline:
                     cause = f"no answer for {self._read_timeout:g} s"
                     self._lose(node, connection, ConnectionLostError(cause, connection.reply_has_begun), silent=True)
+
+
+def _digest(request: Request, body: Content) -> int:
+    part = request.part
+    return xxhash.xxh64_intdigest(body) if part is None or part.digest is None else part.digest.intdigest()
