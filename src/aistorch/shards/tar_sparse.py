@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from aistorch.shards.tar_header import BLOCK, HeaderError, decimal, number
 
-SPARSE_LIMIT = 1 << 30
+SPARSE_LIMIT = 1 << 28
 """Bytes of a sparse file, at most: a header of 512 bytes could ask for any amount of memory."""
 
 _HEADER_REGIONS, _HEADER_COUNT, _HEADER_MORE, _HEADER_SIZE = 386, 4, 482, slice(483, 495)
