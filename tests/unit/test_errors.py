@@ -41,6 +41,7 @@ from aistorch.errors import (
     TransformError,
     TruncatedReadError,
     TruncatedShardError,
+    UnequalLengthsError,
     WriteError,
 )
 
@@ -59,6 +60,7 @@ PLAIN = [
     AIStorchWarning,
     EmptyListingWarning,
     OversizedSampleWarning,
+    UnequalLengthsError,
 ]
 REFUSALS = [ServerError, BucketNotFoundError, AccessDeniedError]
 READS = [ReadError, ObjectNotFoundError, ChecksumError, TruncatedReadError, TransformError]
@@ -67,6 +69,7 @@ EXAMPLES: list[Exception] = [
     *(kind("what happened, and the remedy") for kind in PLAIN),
     *(kind("what happened, and the remedy", 418, "http://node:1/v1/buckets/b") for kind in REFUSALS),
     *(kind("ais://b/o", 3, ["first", "second"], 503, "Do this") for kind in READS),
+    *(kind("ais://b/s.tar", "a/001.jpg", 512, "what was found") for kind in SHARDS),
     MissingExtraError("server", "the embedded AIStore"),
     ShardIndexError("ais://b/s.tar.idx", "is damaged: write it anew"),
     WriteError("ais://b/o", "the disk is full", 507, "Make room"),
