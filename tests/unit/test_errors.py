@@ -37,11 +37,13 @@ from aistorch.errors import (
     ServerError,
     ShardError,
     ShardIndexError,
+    StaleShardIndexWarning,
     StateMismatchError,
     TransformError,
     TruncatedReadError,
     TruncatedShardError,
     UnequalLengthsError,
+    UnequalLengthsWarning,
     WriteError,
 )
 
@@ -61,6 +63,8 @@ PLAIN = [
     EmptyListingWarning,
     OversizedSampleWarning,
     UnequalLengthsError,
+    StaleShardIndexWarning,
+    UnequalLengthsWarning,
 ]
 REFUSALS = [ServerError, BucketNotFoundError, AccessDeniedError]
 READS = [ReadError, ObjectNotFoundError, ChecksumError, TruncatedReadError, TransformError]
