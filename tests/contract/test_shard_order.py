@@ -78,11 +78,6 @@ def test_fewer_shards_than_workers(stored: Stored) -> None:
     assert names(load(dataset, 3, "fork", batch_size=None))[:3] == ["c-000", "e-000", "c-001"]
 
 
-def test_workers_that_are_spawned(stored: Stored) -> None:
-    dataset = AISShardReader(stored.indexed, shuffle=True, seed=3)
-    assert sorted(names(load(dataset, 2, "spawn"))) == sorted(NAMES)
-
-
 # ranks
 
 
