@@ -115,6 +115,15 @@ class AISBaseIterDataset(ABC, IterableDataset[Any]):
     def _is_ours(self, hook: str) -> bool:
         return getattr(type(self), hook) is _OWN_HOOKS[hook]
 
+    @property
+    def _order_unknown(self) -> str:
+        """Why it cannot be said which sample comes when; "" where it can."""
+        if self._chooses_objects:
+            return f"{type(self).__name__} chooses its objects by hooks, which alone know their order"
+        if self._partition_sources_by_worker:
+            return "with partition_sources_by_worker=True the order depends on the number of workers"
+        return ""
+
     def _chosen_objects(self, world: World) -> Iterator[Object]:
         """This worker's objects of this rank, where a subclass chooses them."""
         self._reset_iterator()

@@ -159,15 +159,6 @@ class AISIterDataset(OrderedByPosition, AISBaseIterDataset):
         total = self._deal(place.begun).samples_of(place.world.rank) - place.begun.taken
         return Progress(True, title, total=total)
 
-    @property
-    def _order_unknown(self) -> str:
-        """Why it cannot be said which sample comes when; "" where it can."""
-        if self._chooses_objects:
-            return f"{type(self).__name__} chooses its objects by hooks, which alone know their order"
-        if self._partition_sources_by_worker:
-            return "with partition_sources_by_worker=True the order depends on the number of workers"
-        return ""
-
     def _count(self) -> int:
         return len(self.index)
 

@@ -147,7 +147,7 @@ def _joined(chunks: Iterable[Chunk]) -> Iterator[bytes]:
     """The whole content of each extent."""
     parts: list[bytes] = []
     for chunk in chunks:
-        parts.append(chunk.content)
+        parts.append(bytes(chunk.content))
         if chunk.last:
             yield parts[0] if len(parts) == 1 else b"".join(parts)
             parts = []

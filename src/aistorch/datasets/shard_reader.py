@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
+from aistore.sdk import AISSource
 from aistore.sdk.etl import ETLConfig
+from aistore.sdk.obj.object import Object
 
 from aistorch.config import ReadConfig, ShuffleConfig
 from aistorch.datasets.base_iter import AISBaseIterDataset
 from aistorch.datasets.etl import etl_config
 from aistorch.datasets.shard_order import OrderedByShard, Reading, ShardPlace
 from aistorch.datasets.workers import Share
+from aistorch.errors import InvalidArgumentError
 from aistorch.fetch.reader import Reader
 from aistorch.index.object_index import ObjectIndex
 from aistorch.order.deal import Even
@@ -101,6 +104,8 @@ class AISShardReader(OrderedByShard, AISBaseIterDataset):
         self._config = config or ReadConfig()
         self._declared = tuple(extensions) if extensions is not None else None
         self._group = group
+        if shuffle and self._order_unknown:
+            raise InvalidArgumentError(f"shuffle is not possible: {self._order_unknown}")
 
     def __iter__(self) -> Iterator[ShardSample]:
         """The samples of this rank and worker.
@@ -125,6 +130,9 @@ class AISShardReader(OrderedByShard, AISBaseIterDataset):
         Known from the indices beside the shards; without one, the server's listing of each shard is asked for, and
         what that cannot open is read.
         """
+        if self._order_unknown:
+            world, counts = self._world, self._catalog.counts(range(len(self._catalog.shards)))
+            return sum(counts[world.rank :: world.size])
         return self._samples_of_rank()
 
     @property
@@ -139,20 +147,44 @@ class AISShardReader(OrderedByShard, AISBaseIterDataset):
         return Reader([selection.source for selection in self._selections], config, self._etl)
 
     @cached_property
-    def _catalog(self) -> Catalog:  # type: ignore[override]
+    def _catalog(self) -> Catalog:
+        if self._chooses_objects:
+            self._reset_iterator()
+            return self._catalog_of(self._obj_iterator or ())
         return Catalog(self._reader, self._listed())
+
+    def _catalog_of(self, objects: Iterable[Object]) -> Catalog:
+        """That of shards which a subclass chooses, and which only their own readers read."""
+        chosen = list(objects)
+        index = ObjectIndex.from_names([each.name for each in chosen], foreign=dict(enumerate(chosen)))
+        nobodys = cast(AISSource, None)  # they bring their own readers
+        return Catalog(Reader([nobodys], self._reader.config, self._etl), index)
+
+    def _own_shards(self, reading: Reading) -> tuple[Catalog, list[Piece]]:
+        """Shards, and this worker's pieces of them."""
+        world, share = reading.world, reading.share
+        if self._chooses_objects:
+            catalog = self._catalog_of(self._chosen_objects(world))
+        elif self._partition_sources_by_worker and share.workers > 1:
+            own = self._list(lambda selection: selection.position % share.workers == share.worker)
+            catalog = Catalog(self._reader, ObjectIndex.concat(list(own)))
+        else:
+            return self._catalog, self._pieces(world, share)
+        return catalog, [Piece(shard) for shard in range(len(catalog.shards))]
 
     def _samples(self) -> Iterator[ShardSample]:
         reading = self._start()
         place = reading.place
-        pieces = self._pieces(reading.world, reading.share)
+        if self._partition_sources_by_worker and reading.world.size > 1:
+            raise InvalidArgumentError(f"{reading.world.size} ranks cannot share the samples: {self._order_unknown}")
+        catalog, pieces = self._own_shards(reading)
         if not reading.extensions:
             reading.note_extensions(place.piece, self._extensions_up_to(place, pieces))
         rest = pieces[place.piece :]
         if rest:
             rest[0] = rest[0].after(place.sample)
         hold = None if self._declared is not None else self._reader.config.budget // reading.share.workers
-        runs = PieceReader(self._reader, self._catalog, self._opener(reading), hold).stream(rest)
+        runs = PieceReader(catalog.reader, catalog, self._opener(catalog, reading), hold).stream(rest)
         return self._follow(runs, reading, _size)
 
     def _extensions_up_to(self, place: ShardPlace, pieces: Sequence[Piece]) -> Sequence[str]:
@@ -161,8 +193,8 @@ class AISShardReader(OrderedByShard, AISBaseIterDataset):
             return self._declared or ()
         return self._catalog.extensions(piece.shard for piece in pieces[: place.piece + 1])
 
-    def _opener(self, reading: Reading) -> Callable[[Piece, int, int], ShardStream]:
-        catalog, first_piece, declared = self._catalog, reading.place.piece, self._declared is not None
+    def _opener(self, catalog: Catalog, reading: Reading) -> Callable[[Piece, int, int], ShardStream]:
+        first_piece, declared = reading.place.piece, self._declared is not None
         extensions = dict.fromkeys(reading.extensions_of(first_piece))
 
         def open_stream(piece: Piece, number: int, first: int) -> ShardStream:
@@ -181,6 +213,11 @@ class AISShardReader(OrderedByShard, AISBaseIterDataset):
             return stream
 
         return open_stream
+
+    def _identity(self) -> dict[str, Any]:
+        if self._order_unknown:
+            raise InvalidArgumentError(f"{type(self).__name__} has no state to save or load: {self._order_unknown}")
+        return super()._identity()
 
     def __getstate__(self) -> dict[str, Any]:
         return {**super().__getstate__(), **self._order_for_pickle(), "_reading": None}

@@ -33,11 +33,12 @@ class Catalog:
         use_indices: Whether to believe the indices beside shards, which leave out files that belong to no sample.
 
     Attributes:
+        reader: How shards and indices are read.
         shards: The shards among what was listed, in its order.
     """
 
     def __init__(self, reader: Reader, listed: ObjectIndex, use_indices: bool = True) -> None:
-        self._reader = reader
+        self.reader = reader
         names = listed.names()
         is_index = np.array([name.endswith(INDEX_SUFFIX) for name in names], dtype=np.bool_)
         self.shards = listed.take(np.flatnonzero(~is_index)) if is_index.any() else listed
@@ -54,7 +55,7 @@ class Catalog:
 
     def url(self, shard: int) -> str:
         """A shard as errors show it."""
-        return self._reader.routes[int(self.shards.sources[shard])].label + self.shards.name(shard)
+        return self.reader.routes[int(self.shards.sources[shard])].label + self.shards.name(shard)
 
     def index(self, shard: int) -> MemberIndex | None:
         """The index that is stored beside a shard; None where there is none, or none that can be used.
@@ -93,9 +94,9 @@ class Catalog:
 
     def ask_server(self, shard: int) -> Facts | None:
         """What the server's listing of a shard tells; None where it cannot look into it."""
-        bucket = bucket_of(self._reader.sources[int(self.shards.sources[shard])])
+        bucket = bucket_of(self.reader.sources[int(self.shards.sources[shard])])
         name = self.shards.name(shard)
-        if bucket is None or self._reader.etl is not None or not name.endswith(LISTED_SUFFIXES):
+        if bucket is None or self.reader.etl is not None or not name.endswith(LISTED_SUFFIXES):
             return None
         facts = Facts.of_names(file.name for file in archived_files(bucket, name))
         if not facts.files:  # empty, or something else than its name says
@@ -134,7 +135,7 @@ class Catalog:
         for first in range(0, len(shards), _BLOCK):
             block = shards[first : first + _BLOCK]
             part = self._indices.take(np.array([self._stored[shard] for shard in block], dtype=np.int64))
-            for shard, (_, content) in zip(block, self._reader.read(part), strict=True):
+            for shard, (_, content) in zip(block, self.reader.read(part), strict=True):
                 yield shard, self._usable(shard, content)
 
     def _usable(self, shard: int, content: bytes) -> MemberIndex | None:
@@ -158,7 +159,7 @@ class Catalog:
         entries: list[Entry] = []
         headers = decompressor = None
         pool = BufferPool(CHUNK_SIZE)
-        for chunk in stream_chunks(self._reader, self.shards, (Extent(shard) for shard in shards), pool=pool):
+        for chunk in stream_chunks(self.reader, self.shards, (Extent(shard) for shard in shards), pool=pool):
             url = self.url(shards[chunk.number])
             if headers is None or decompressor is None:
                 headers, decompressor, entries = TarHeaders(url), decompressor_for(chunk.content, url), []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from aistorch.fetch.body import Content
 from aistorch.order.shards import Piece
 from aistorch.shards.tar import File, TarStream
@@ -32,7 +34,7 @@ class FileStream:
         self._has_bytes = True
         return self.take(self._tar.feed(content))
 
-    def take(self, files: list[File]) -> list[bytes]:
+    def take(self, files: Sequence[File]) -> list[bytes]:
         """The same for files that have been taken out of the shard already."""
         first, self._at = self._at, self._at + len(files)
         stop = len(files) if self._piece.stop is None else max(0, self._piece.stop - first)

@@ -46,7 +46,7 @@ class SampleStream(Protocol[T]):
     def feed(self, content: Content) -> list[T]:
         """The samples that are complete with these bytes of the archive; keeps none of the bytes."""
 
-    def take(self, files: list[File]) -> list[T]:
+    def take(self, files: Sequence[File]) -> list[T]:
         """The samples that are complete with these files."""
 
     def close(self) -> list[T]:

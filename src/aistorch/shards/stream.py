@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from aistorch.fetch.body import Content
 from aistorch.order.shards import Piece
@@ -66,7 +66,7 @@ class ShardStream:
         self._has_bytes = True
         return self.take(self._tar.feed(content))
 
-    def take(self, files: list[File]) -> list[ShardSample]:
+    def take(self, files: Sequence[File]) -> list[ShardSample]:
         """The same for files that have been taken out of the shard already."""
         return self._take(self._grouper.feed(files))
 

@@ -1,4 +1,4 @@
-"""The files of a zip shard, which the server takes out of it: its directory stands at the end, so it cannot be streamed."""
+"""The files of a zip shard, taken out of it by the server: its directory is at the end, so it cannot be streamed."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def zip_members(reader: Reader, shard: ObjectIndex) -> Iterator[list[Member]]:
     with engines.lend(settings, reader.config) as engine:
         whole = next(requests_for(shard, reader.routes, engines.cluster(settings)))
         for run in engine.deliver(_request(whole, position, file) for position, file in enumerate(files)):
-            yield [_member(whole.url, files[request.position], content) for request, content in run]
+            yield [_member(whole.url, files[request.position], bytes(content)) for request, content in run]
 
 
 def _request(whole: Request, position: int, file: ArchivedFile) -> Request:
