@@ -105,6 +105,8 @@ class AISDataLoader(DataLoader[T_co]):
     def state_dict(self) -> dict[str, Any]:
         """Where the training loop is, in the iteration that was begun last.
 
+        With an object dataset it is the same on all ranks after as many batches: one of them may save it for all.
+
         Returns:
             JSON of less than 1 KB; the state of a finished epoch has nothing left but the epochs after it.
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import torch
 from aistore.sdk import Bucket
-from torch.utils.data import DataLoader, IterableDataset, RandomSampler, get_worker_info
+from torch.utils.data import DataLoader, DistributedSampler, IterableDataset, RandomSampler, get_worker_info
 
 from aistorch import AISBatchSampler, AISDataLoader, AISIterDataset, AISMapDataset
 from aistorch.config import ReadConfig
@@ -186,6 +186,15 @@ def test_the_last_batch(embedded: Bucket, workers: int) -> None:
     first, state = saved(loader, 5)
     rest = resumed(AISDataLoader(AISIterDataset(embedded), None), state)
     assert [name for name, _ in [*first, *rest]] == NAMES
+
+
+def test_the_epoch_reaches_a_sampler_of_torch(embedded: Bucket) -> None:
+    dataset = AISMapDataset(embedded)
+    sampler: Any = DistributedSampler(dataset, num_replicas=2, rank=0)
+    loader = AISDataLoader(dataset, BATCH, sampler=sampler, collate_fn=names)
+    loader.set_epoch(3)
+    assert sampler.epoch == 3
+    assert len(list(loader)) == len(loader) == 3
 
 
 def test_objects_are_listed_once_for_all_workers(embedded: Bucket) -> None:
