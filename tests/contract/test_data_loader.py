@@ -239,6 +239,8 @@ def test_states_that_do_not_fit_are_refused(embedded: Bucket) -> None:
     ):
         with pytest.raises(StateMismatchError, match=text):
             loader.load_state_dict(state)
+    with pytest.raises(StateMismatchError, match="NoneType"):
+        AISDataLoader(Squares(), BATCH).load_state_dict(None)  # type: ignore[arg-type]
     with pytest.raises(StateMismatchError, match="kind 'objects'"):
         iterable(embedded).load_state_dict(AISDataLoader(Squares(), BATCH).state_dict())
     dataset = AISIterDataset(embedded, batch_size=BATCH)

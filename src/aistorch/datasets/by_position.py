@@ -83,10 +83,10 @@ class OrderedByPosition(Ordered):
 
     def _start(self, share: Share) -> Place:
         """Begins an iteration."""
-        state, world = self._begin(), self._world
-        begun = Cursor(self.epoch, ranks=world.size) if state is None else _cursor(state, world.size)
+        begun = self.place()  # before the state is used up: it may be refused
+        state = self._begin()
         before = 0 if state is None else state.get("worker_taken", 0)
-        self._latest = Place(begun, world, share, before)
+        self._latest = Place(begun, self._world, share, before)
         return self._latest
 
     def _positions(self, place: Place, block: int) -> Iterator[NDArray[np.int64]]:

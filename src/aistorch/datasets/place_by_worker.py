@@ -50,10 +50,13 @@ class Parts(NamedTuple):
         Raises:
             StateMismatchError: It is something else.
         """
-        if state.get("kind") != KIND or state.get("version") != VERSION:
+        found = (
+            (state.get("kind"), state.get("version")) if isinstance(state, Mapping) else (type(state).__name__, None)
+        )
+        if found != (KIND, VERSION):
             raise StateMismatchError(
                 f"the loader takes states of the kind {KIND!r} and version {VERSION}, and this one is of the kind "
-                f"{state.get('kind')!r} and version {state.get('version')!r}"
+                f"{found[0]!r} and version {found[1]!r}"
             )
         states: list[dict[str, Any] | None] = [None] * state["workers"]
         begun = state["begun"]
