@@ -15,6 +15,3 @@ def are_unique(keys: Collection[str]) -> bool:
     return len(set(map(base_name, keys))) == len(keys)
 
 
-def sample_names(keys: Collection[str]) -> list[str]:
-    """The names of all samples of a shard."""
-    return list(map(base_name, keys)) if are_unique(keys) else list(keys)
