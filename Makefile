@@ -6,12 +6,13 @@ PYTHON ?= python3
 VENV := .venv$(if $(filter-out python3,$(PYTHON)),-$(notdir $(PYTHON)))
 BIN := $(VENV)/bin
 
-.PHONY: help demo test bench lint wheel clean
+.PHONY: help demo test bench docs lint wheel clean
 
 help:
 	@echo 'make demo    train a small network from an embedded AIStore (AIS_ENDPOINT=... for your own cluster)'
 	@echo "make test    run all tests (ARGS='-k url -x' goes to pytest)"
 	@echo "make bench   measure aistorch, the SDK's plugin and wrk side by side (ARGS=--quick for a short look)"
+	@echo 'make docs    the documentation as a site, in site/'
 	@echo 'make lint    ruff and mypy'
 	@echo 'make wheel   the package to install, in dist/'
 	@echo 'make clean   remove what was made here'
@@ -20,10 +21,13 @@ demo: $(VENV)/.installed-demo
 	@$(BIN)/aistorch demo
 
 test: $(VENV)/.installed-test
-	@$(BIN)/python tests/support/private_network.py $(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python tests/support/private_network.py $(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
 
 bench: $(VENV)/.installed-bench
 	@$(BIN)/python tests/support/private_network.py $(BIN)/python -m benchmarks $(ARGS)
+
+docs: $(VENV)/.installed-docs
+	$(BIN)/mkdocs build --strict
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check
@@ -35,7 +39,7 @@ wheel: $(VENV)/.installed-dev
 	$(BIN)/python -m build --wheel
 
 clean:
-	rm -rf .venv .venv-* build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-* build dist site .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find src tests -name __pycache__ -prune -exec rm -rf {} +
 
 # One stamp for each extra: installed again when the dependencies may have changed, and not otherwise.

@@ -16,3 +16,13 @@ settings.load_profile("aistorch")
 def forget_endpoints(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test goes by what an earlier one found at a port, which may have been another server's since."""
     monkeypatch.setattr(endpoint, "_answered", set())
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """With pytest-xdist and `--dist loadgroup`, tests that share a server or a file run in one process, one by one."""
+    if not config.pluginmanager.hasplugin("xdist"):
+        return
+    for item in items:
+        server = getattr(item, "callspec", None) and item.callspec.params.get("ais")  # type: ignore[attr-defined]
+        group = f"{item.path.parent.name}-{server}" if server else str(item.path)
+        item.add_marker(pytest.mark.xdist_group(group))

@@ -183,7 +183,9 @@ def test_a_later_version_is_refused_with_the_remedy() -> None:
         {"name_offsets": np.array([0, 4], dtype=np.uint32)},
         {"blob": np.array([object()])},
     ],
-    ids=str,
+    ids=lambda arrays: "-".join(
+        f"{name}-{getattr(column, 'shape', '')}-{getattr(column, 'dtype', '')}" for name, column in arrays.items()
+    ),
 )
 def test_columns_that_do_not_fit_are_refused(arrays: dict[str, object]) -> None:
     with pytest.raises(ShardIndexError):
