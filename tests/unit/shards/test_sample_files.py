@@ -42,6 +42,10 @@ def test_what_is_written_is_what_the_caller_had_then() -> None:
     assert written == b"before"
 
 
+def _kind(content: object) -> str:
+    return type(content).__name__
+
+
 @pytest.mark.parametrize("content", [3.5, True, None, [1], {"a": 1}, np.zeros(3), object()], ids=_kind)
 def test_other_contents_are_refused_by_key_and_extension(content: Any) -> None:
     kind = type(content).__name__
