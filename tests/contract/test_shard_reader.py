@@ -25,6 +25,7 @@ from aistorch.errors import (
     DuplicateMemberError,
     EmptyListingWarning,
     InvalidArgumentError,
+    ObjectNotFoundError,
     ScatteredSampleError,
     ShardError,
     StaleShardIndexWarning,
@@ -112,6 +113,21 @@ def test_sources_that_name_their_objects(plain: Bucket) -> None:
     assert grouped(AISShardReader([group, plain], {plain: "train-1"})) == read_slowly(
         PLAIN[name] for name in ("val-0.tar", "train-2.tar", "train-1.tar")
     )
+
+
+def test_sources_that_name_their_objects_are_read_in_chunks(large: Bucket) -> None:
+    group = large.objects(obj_template="{0..2}.tar")
+    dataset = AISShardReader(group, config=ReadConfig(budget=MIB))
+    assert dataset.index.sizes.min() > 0
+    assert grouped(dataset) == read_slowly(LARGE.values())
+    assert len(dataset) == 306
+
+
+def test_a_shard_that_is_named_and_not_there(plain: Bucket) -> None:
+    samples = iter(AISShardReader(plain.objects(obj_names=["val-0.tar", "missing.tar"])))
+    assert grouped(islice(samples, 5)) == read_slowly([PLAIN["val-0.tar"]])
+    with pytest.raises(ObjectNotFoundError, match=r"missing\.tar"):
+        next(samples)
 
 
 def test_it_can_be_pickled_before_during_and_after_use(plain: Bucket) -> None:

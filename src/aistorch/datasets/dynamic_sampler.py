@@ -122,10 +122,18 @@ def _sizes_of(dataset: ListsObjects) -> NDArray[np.int64]:
     """The size of each object, in bytes."""
     if not callable(getattr(dataset, "get_obj_list", None)):
         raise ArgumentTypeError(f"data_source must be a dataset with get_obj_list(), not {type(dataset).__name__}")
+    if (sizes := _own_sizes(dataset)) is not None:
+        return sizes
     objects = dataset.get_obj_list()
     if isinstance(objects, ObjectSequence) and (objects.sizes >= 0).all():
         return objects.sizes
     return np.array([_size_of(obj) for obj in objects], dtype=np.int64)
+
+
+def _own_sizes(dataset: ListsObjects) -> NDArray[np.int64] | None:
+    """Bytes of each sample, where these are not objects: a dataset tells them by an array `sizes`."""
+    sizes = getattr(dataset, "sizes", None)
+    return sizes if isinstance(sizes, np.ndarray) else None
 
 
 def _size_of(obj: Object) -> int:
@@ -136,11 +144,15 @@ def _size_of(obj: Object) -> int:
 def _warn_of_oversized(dataset: ListsObjects, oversized: NDArray[np.int64], limit: float) -> None:
     if not len(oversized):
         return
-    objects = dataset.get_obj_list()
-    names = ", ".join(objects[position].name for position in oversized[:_NAMED].tolist())
+    first = oversized[:_NAMED].tolist()
+    if (sizes := _own_sizes(dataset)) is not None:
+        count, kind, names = len(sizes), "samples", ", ".join(f"number {position}" for position in first)
+    else:
+        objects = dataset.get_obj_list()
+        count, kind, names = len(objects), "objects", ", ".join(objects[position].name for position in first)
     more = ", ..." if len(oversized) > _NAMED else ""
     warnings.warn(
-        f"{len(oversized)} of {len(objects)} objects are larger than max_batch_size ({limit:,} bytes) and left out: "
+        f"{len(oversized)} of {count} {kind} are larger than max_batch_size ({limit:,} bytes) and left out: "
         f"{names}{more}. allow_oversized_samples=True makes a batch of each of them",
         OversizedSampleWarning,
         stacklevel=3,

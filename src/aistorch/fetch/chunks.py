@@ -108,6 +108,7 @@ class _Expected(NamedTuple):
     last: bool
     whole: bool  # whether the extent is all of the object
     buffer: memoryview | None = None
+    part: slice = slice(None)  # of what comes, where all of the object must be asked for
 
 
 class _Ranges:
@@ -137,7 +138,7 @@ class _Ranges:
                     expected = self._expected.popleft()
                     if not (expected.first and expected.last):  # else the transport has checked it
                         check.take(request, content, expected)
-                    yield Chunk(expected.number, content, expected.last, expected.buffer)
+                    yield Chunk(expected.number, content[expected.part], expected.last, expected.buffer)
 
     def _requests(self, extents: Iterable[tuple[int, Extent]]) -> Iterator[Request]:
         extents, position = iter(extents), 0
@@ -155,7 +156,7 @@ class _Ranges:
         stop = size if extent.stop is None else min(extent.stop, size)
         whole = extent.start == 0 and stop == size
         if size == UNKNOWN_SIZE or (whole and size <= self._chunk_size):
-            self._expected.append(_Expected(number, True, True, True))
+            self._expected.append(_Expected(number, True, True, True, part=slice(extent.start, extent.stop)))
             yield request
             return
         for start in range(extent.start, stop, self._chunk_size):  # each gets its memory when its turn comes

@@ -13,6 +13,7 @@ from aistorch.fetch.chunks import CHUNK_SIZE, Extent, stream_chunks
 from aistorch.fetch.reader import Reader, bucket_of
 from aistorch.index.archive_listing import LISTED_SUFFIXES, archived_files
 from aistorch.index.object_index import ObjectIndex
+from aistorch.index.sizes import with_sizes
 from aistorch.shards.compression import Decompressor, decompressor_for
 from aistorch.shards.facts import Facts
 from aistorch.shards.member_index import INDEX_SUFFIX, MemberIndex
@@ -41,7 +42,9 @@ class Catalog:
         self.reader = reader
         names = listed.names()
         is_index = np.array([name.endswith(INDEX_SUFFIX) for name in names], dtype=np.bool_)
-        self.shards = listed.take(np.flatnonzero(~is_index)) if is_index.any() else listed
+        shards = listed.take(np.flatnonzero(~is_index)) if is_index.any() else listed
+        # Of objects that were named, not listed; what an ETL makes of them has another size.
+        self.shards = shards if reader.etl else with_sizes(shards, [bucket_of(source) for source in reader.sources])
         # Position in the listing of each shard's index; what an ETL makes of a shard has none.
         at = {(int(listed.sources[position]), names[position]): position for position in np.flatnonzero(is_index)}
         own = zip(self.shards.sources.tolist(), self.shards.names(), strict=True)
