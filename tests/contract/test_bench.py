@@ -7,17 +7,22 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from aistore.sdk import Client
 
 from aistorch.bench.buckets import prepare
-from aistorch.bench.content import object_content, object_name
+from aistorch.bench.content import object_content, object_name, object_size, sample_contents
 from aistorch.bench.errors import BenchmarkError
+from aistorch.bench.measure import measure
+from aistorch.bench.reading import reading
 from aistorch.bench.rounds import Rounds
 from aistorch.bench.servers import describe_server
 from aistorch.bench.task import Figures, Task
 from aistorch.bench.upload import upload
+from aistorch.bench.verify import verify
+from aistorch.bench.with_webdataset import has_webdataset
 from aistorch.bench.workload import BucketSpec, Workload, load_workloads
 from aistorch.server import EmbeddedAIStore
 from tests.cli.command import run
@@ -75,13 +80,13 @@ def test_a_bucket_is_completed_and_not_written_again(endpoint: str, monkeypatch:
     spec = BucketSpec(64, 12)
     prepare(endpoint, spec, lambda: None)
     bucket = Client(endpoint).bucket(spec.name)
-    bucket.object(object_name(3)).delete()
-    bucket.object(object_name(4)).get_writer().put_content(b"kept: who wrote it knows better" + bytes(33))
+    bucket.object(object_name(spec, 3)).delete()
+    bucket.object(object_name(spec, 4)).get_writer().put_content(b"kept: who wrote it knows better" + bytes(33))
     done: list[None] = []
     prepare(endpoint, spec, lambda: done.append(None))
     assert len(done) == 12
-    assert bucket.object(object_name(3)).get_reader().read_all() == object_content(3, 64)
-    assert bucket.object(object_name(4)).get_reader().read_all().startswith(b"kept")
+    assert bucket.object(object_name(spec, 3)).get_reader().read_all() == object_content(spec, 3)
+    assert bucket.object(object_name(spec, 4)).get_reader().read_all().startswith(b"kept")
     assert checked == 2 * [Task("aistorch", "verify", endpoint, spec)]
 
 
@@ -92,7 +97,23 @@ def test_objects_of_every_size_are_written(size: int, ais: Server, request: pyte
     request.addfinalizer(lambda: bucket.delete(missing_ok=True))
     upload(ais.endpoint, spec, range(3), lambda: None)
     found = {each.name: each.get_reader().read_all() for each in bucket.list_all_objects_iter()}
-    assert found == {object_name(number): object_content(number, size) for number in range(3)}
+    assert found == {object_name(spec, number): object_content(spec, number) for number in range(3)}
+
+
+def test_shards_are_written_and_compared(
+    ais: Server, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("aistorch.bench.buckets.run_task", verify)
+    spec = BucketSpec(60_000, 25, shards=2, files=2, rows=2)  # each shard more than is written in one go
+    request.addfinalizer(lambda: ais.client().bucket(spec.name).delete(missing_ok=True))
+    done: list[None] = []
+    prepare(ais.endpoint, spec, lambda: done.append(None))
+    found = {each.name: each.get_reader().read_all() for each in ais.client().bucket(spec.name).list_all_objects_iter()}
+    assert found == {object_name(spec, number): object_content(spec, number) for number in range(4)}
+    assert {name: len(content) for name, content in found.items()} == {
+        object_name(spec, number): object_size(spec, number) for number in range(4)
+    }
+    assert len(done) == 4
 
 
 def test_a_bucket_that_is_gone_cannot_be_written_to(endpoint: str) -> None:
@@ -101,11 +122,33 @@ def test_a_bucket_that_is_gone_cannot_be_written_to(endpoint: str) -> None:
 
 
 def test_a_bucket_that_holds_something_else_is_refused(endpoint: str, prepared: BucketSpec) -> None:
-    changed = Client(endpoint).bucket(prepared.name).object(object_name(4))
+    changed = Client(endpoint).bucket(prepared.name).object(object_name(prepared, 4))
     changed.get_writer().put_content(bytes(100))
-    with pytest.raises(BenchmarkError, match=f"{prepared.name} holds what was not written there; use --clean"):
+    with pytest.raises(BenchmarkError, match=f"00000004.bin of {prepared.name} is not what was written there; use --"):
         prepare(endpoint, prepared, lambda: None)
-    changed.get_writer().put_content(object_content(4, 100))
+    changed.get_writer().put_content(object_content(prepared, 4))
+
+
+@pytest.mark.parametrize("spec", [BucketSpec(90, 6), BucketSpec(90, 6, shards=3, files=2, rows=2)])
+def test_every_byte_every_name_and_nothing_else_is_wanted(spec: BucketSpec, endpoint: str) -> None:
+    bucket = Client(endpoint).bucket(spec.name).create()
+    upload(endpoint, spec, range(spec.objects), lambda: None)
+    task = Task("aistorch", "verify", endpoint, spec)
+    verify(task)
+    last = bucket.object(object_name(spec, spec.objects - 1))
+    content = bytearray(object_content(spec, spec.objects - 1))
+    at = content.rindex(sample_contents(spec, spec.samples - 1)[-1]) + 89
+    content[at] ^= 1
+    last.get_writer().put_content(bytes(content))
+    with pytest.raises(BenchmarkError, match=f"{last.name} of {spec.name} is not what was written"):
+        verify(task)
+    last.delete()
+    with pytest.raises(BenchmarkError, match=f"{spec.name} holds 5 objects of 6" if spec.objects == 6 else "holds"):
+        verify(task)
+    upload(endpoint, spec, [spec.objects - 1], lambda: None)
+    bucket.object("another").get_writer().put_content(object_content(spec, 0))
+    with pytest.raises(BenchmarkError, match=f"another of {spec.name} is not what was written"):
+        verify(task)
 
 
 def test_what_is_computed_is_measured(endpoint: str, prepared: BucketSpec) -> None:
@@ -128,6 +171,60 @@ def test_a_loader_with_workers_is_measured_whole(endpoint: str, prepared: Bucket
     (done,) = Rounds(endpoint, [workload("map-16k-2-workers", ("aistorch",))], 1).run(1, lambda *_: None)
     assert done.figures is not None, done.error
     assert (done.figures.samples, done.figures.bytes) == (20, 2000)
+
+
+SHARDS = BucketSpec(700, 20, shards=2, files=3)
+ROWS = BucketSpec(700, 20, shards=2, rows=2)
+
+
+@pytest.fixture(scope="module")
+def shards(endpoint: str) -> BucketSpec:
+    for spec in (SHARDS, ROWS):
+        Client(endpoint).bucket(spec.name).create()
+        upload(endpoint, spec, range(spec.objects), lambda: None)
+    return SHARDS
+
+
+@pytest.mark.parametrize(
+    ("contender", "task", "workers"),
+    [
+        ("plugin", "shards", 0),
+        ("webdataset", "shards", 0),
+        ("aistorch", "shards", 0),
+        ("plugin", "shards", 2),
+        ("aistorch", "shards", 2),
+        ("plugin", "rows", 0),
+        ("aistorch", "rows", 0),
+    ],
+)
+def test_all_take_the_same_samples_out_of_shards(
+    contender: str, task: Literal["shards", "rows"], workers: int, endpoint: str, shards: BucketSpec
+) -> None:
+    if contender == "webdataset" and not has_webdataset():
+        pytest.skip("webdataset or curl is not installed")
+    spec = SHARDS if task == "shards" else ROWS
+    read = [list(sample) for sample in reading(contender, task)(Task(contender, task, endpoint, spec, workers))]
+    expected = [sample_contents(spec, number) for number in range(20)]
+    assert (sorted(read) if workers else read) == (sorted(expected) if workers else expected)
+
+
+def test_shards_are_measured_by_samples_and_as_they_are(endpoint: str, shards: BucketSpec) -> None:
+    taken_out = measure(Task("aistorch", "shards", endpoint, shards))
+    plain = measure(Task("plain", "shards", endpoint, shards))
+    side_by_side = measure(Task("aistorch", "rows", endpoint, ROWS))
+    assert (taken_out.samples, taken_out.bytes) == (20, 20 * 3 * 700)
+    assert (plain.samples, plain.bytes) == (20, 2 * object_size(shards, 0))
+    assert (side_by_side.samples, side_by_side.bytes) == (20, 20 * 2 * 700)
+
+
+def test_a_sample_that_is_missing_in_a_shard_is_no_result(endpoint: str, shards: BucketSpec) -> None:
+    fewer = replace(SHARDS, samples=18)
+    bucket = Client(endpoint).bucket(fewer.name).create()
+    upload(endpoint, fewer, range(2), lambda: None)
+    bucket.object(object_name(fewer, 1)).get_writer().put_content(object_content(replace(fewer, samples=16), 1))
+    for contender in ("plugin", "aistorch"):
+        with pytest.raises(BenchmarkError, match=rf"{contender} read 17 samples with 35700 bytes instead of 18 with"):
+            measure(Task(contender, "shards", endpoint, fewer))
 
 
 def test_with_latency_everything_comes_through_the_relay(endpoint: str, prepared: BucketSpec) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from aistore.sdk import Bucket, Client
 
 from aistorch.bench.child import run_task
-from aistorch.bench.content import object_name
+from aistorch.bench.content import object_name, object_size
 from aistorch.bench.task import Task
 from aistorch.bench.upload import upload
 from aistorch.bench.workload import PREFIX, BucketSpec
@@ -26,7 +26,9 @@ def prepare(endpoint: str, spec: BucketSpec, on_object: Callable[[], None]) -> N
     """
     bucket = Client(endpoint).bucket(spec.name).create(exist_ok=True)
     there = _sizes(bucket)
-    missing = [number for number in range(spec.objects) if there.get(object_name(number)) != spec.size]
+    missing = [
+        number for number in range(spec.objects) if there.get(object_name(spec, number)) != object_size(spec, number)
+    ]
     for _ in range(spec.objects - len(missing)):
         on_object()
     upload(endpoint, spec, missing, on_object)

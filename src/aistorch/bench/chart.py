@@ -10,15 +10,24 @@ from aistorch.bench.ratios import ratio, spread
 from aistorch.bench.report import number, times
 from aistorch.bench.results import Results
 from aistorch.bench.task import Figures
+from aistorch.bench.workload import Workload
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_COLOURS = {"plugin": "#b0b7c3", "aistorch": "#2f7d32", "wrk": "#5b8def"}
+_COLOURS = {
+    "plugin": "#b0b7c3",
+    "webdataset": "#d9a441",
+    "aistorch": "#2f7d32",
+    "wrk": "#5b8def",
+    "plain": "#8e7cc3",
+}
 _LABELS = {
     "plugin": "aistore.pytorch {aistore}",
+    "webdataset": "webdataset {webdataset}, pipe:curl",
     "aistorch": "aistorch",
     "wrk": "wrk: GETs alone, no listing",
+    "plain": "aistorch, shards read as they are",
 }
 _HEIGHT = 0.26
 _ROOM = 4  # for the text to the right of the longest bar, as a factor
@@ -29,7 +38,7 @@ def draw(results: Results, path: Path) -> None:
     # Imported here: nothing but the chart needs it. A figure of its own needs no display.
     from matplotlib.figure import Figure
 
-    shown = [each for each in results.workloads if each.task != "first" and not each.compute]
+    shown = _shown(results)
     figure = Figure(figsize=(11, 1.4 + 0.75 * len(shown)), layout="constrained")
     rates, costs = figure.subplots(1, 2, sharey=True)
     for contender in _COLOURS:
@@ -46,6 +55,10 @@ def draw(results: Results, path: Path) -> None:
     figure.savefig(path, dpi=130)
 
 
+def _shown(results: Results) -> list[Workload]:
+    return [each for each in results.workloads if each.task != "first" and not each.compute]
+
+
 def _title(results: Results) -> str:
     quick = ", quick: these figures say little" if results.quick else ""
     where = "client and server on one machine" if results.server.local else "client on a machine"
@@ -56,13 +69,13 @@ def _bars(axes: Axes, results: Results, contender: str, metric: str) -> None:
     def figure(figures: Figures) -> float:
         return float(getattr(figures, metric))
 
-    shown = [each for each in results.workloads if each.task != "first" and not each.compute]
-    offset = (list(_COLOURS).index(contender) - 1) * _HEIGHT
     label: str | None = _LABELS[contender].format(**results.versions)
-    for row, workload in enumerate(shown):
+    for row, workload in enumerate(_shown(results)):
         found = spread(results.runs, workload.name, contender, figure)
         if found is None:
             continue
+        bars = [each for each in workload.contenders if each in _COLOURS]
+        offset = (bars.index(contender) - (len(bars) - 1) / 2) * _HEIGHT
         axes.barh(row + offset, found.median, _HEIGHT, color=_COLOURS[contender], label=label)
         label = None
         compared = ratio(results.runs, workload.name, contender, "plugin", figure)

@@ -69,11 +69,13 @@ def _measure(task: Task) -> Figures | None:
 
         return measure_two_pages(task)
     # Imported only here: nothing else needs torch.
-    from aistorch.bench.measure import measure, verify
-
     if task.kind == "verify":
+        from aistorch.bench.verify import verify
+
         verify(task)
         return None
+    from aistorch.bench.measure import measure
+
     return measure(task)
 
 

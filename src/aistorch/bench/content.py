@@ -1,23 +1,78 @@
-"""What the benchmark's objects are called and hold: the same on every machine, another for each object."""
+"""What the benchmark's objects are called and hold: the same on every machine, another for each sample."""
 
 from __future__ import annotations
 
+import io
 import random
+import tarfile
 from functools import lru_cache
 
-_NAME = "train/{:08d}.bin"
+from aistorch.bench.workload import BucketSpec
+
+_OBJECT = "train/{:08d}.bin"
+_ROW = "row-{}/"
+_SHARD = "{:06d}.tar"
+_FILE = "{:08d}.part{}"
+_BLOCK = tarfile.BLOCKSIZE
 
 
-def object_name(number: int) -> str:
-    """The name of an object by its number."""
-    return _NAME.format(number)
+def object_name(spec: BucketSpec, number: int) -> str:
+    """The name of an object of a bucket by its number; names are in the order of numbers."""
+    if not spec.shards:
+        return _OBJECT.format(number)
+    row, shard = divmod(number, spec.shards)
+    return row_prefix(row) + _SHARD.format(shard)
 
 
-def object_content(number: int, size: int) -> bytes:
-    """The object's number, then bytes that do not compress; as many as `size` in all."""
+def row_prefix(row: int) -> str:
+    """What the names of a row's shards begin with."""
+    return _ROW.format(row)
+
+
+def object_content(spec: BucketSpec, number: int) -> bytes:
+    """What that object holds."""
+    if not spec.shards:
+        return _content(number, spec.size)
+    row, shard = divmod(number, spec.shards)
+    first = row * spec.files
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+        for sample in _samples(spec, shard):
+            for part, content in enumerate(sample_contents(spec, sample)[first : first + spec.files]):
+                member = tarfile.TarInfo(_FILE.format(sample, part))
+                member.size = len(content)
+                tar.addfile(member, io.BytesIO(content))
+    return archive.getvalue()
+
+
+def object_size(spec: BucketSpec, number: int) -> int:
+    """How many bytes that is."""
+    if not spec.shards:
+        return spec.size
+    files = len(_samples(spec, number % spec.shards)) * spec.files
+    return _rounded(files * (_BLOCK + _rounded(spec.size, _BLOCK)) + 2 * _BLOCK, tarfile.RECORDSIZE)
+
+
+def sample_contents(spec: BucketSpec, number: int) -> list[bytes]:
+    """The contents of a sample's files; of several rows, those of the first one come first."""
+    count = spec.rows * spec.files
+    return [_content(number * count + part, spec.size) for part in range(count)]
+
+
+def _samples(spec: BucketSpec, shard: int) -> range:
+    """Which samples are in a shard."""
+    return range(spec.samples * shard // spec.shards, spec.samples * (shard + 1) // spec.shards)
+
+
+def _content(number: int, size: int) -> bytes:
+    """A number, then bytes that do not compress; as many as `size` in all."""
     return (number.to_bytes(8, "little") + _noise(size))[:size]
 
 
 @lru_cache(maxsize=2)
 def _noise(size: int) -> bytes:
     return random.Random(size).randbytes(max(0, size - 8))  # noqa: S311  # to be repeatable, not secret
+
+
+def _rounded(size: int, unit: int) -> int:
+    return -(-size // unit) * unit

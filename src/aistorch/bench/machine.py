@@ -10,7 +10,7 @@ from pathlib import Path
 
 from aistorch.bench.wrk import wrk_version
 
-_PACKAGES = ("aistorch", "aistore", "torch", "numpy", "requests")
+_PACKAGES = ("aistorch", "aistore", "torch", "numpy", "requests", "webdataset")
 
 
 def describe_machine() -> dict[str, str | int]:

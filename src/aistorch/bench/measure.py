@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from aistorch.bench.compute import computation
-from aistorch.bench.content import object_content
+from aistorch.bench.content import object_size
 from aistorch.bench.errors import BenchmarkError
-from aistorch.bench.reading import reading
+from aistorch.bench.reading import Sample, reading
 from aistorch.bench.task import Figures, Task
 
 _RSS_UNIT = 1 if sys.platform == "darwin" else 1024
@@ -23,34 +23,21 @@ def measure(task: Task) -> Figures:
     Raises:
         BenchmarkError: Not everything was read that should have been.
     """
-    contents: Callable[[Task], Iterator[bytes]]
-    contents = _nothing if task.contender == "alone" else reading(task.contender, task.kind)
+    samples = _nothing if task.contender == "alone" else reading(task.contender, task.kind)
     compute = computation(task.compute, task.compute_amount) if task.compute else None
+    expected = _expected(task)
     rss_before = _rss_peak()
     cpu = _cpu_seconds()
     start = time.perf_counter()
-    done = _consume(contents(task), compute, _expected(task), stop=task.kind == "first")
-    _check(task, done)
+    done = _consume(samples(task), compute, expected[0], stop=task.kind == "first")
+    if (done.samples, done.bytes) != expected:
+        raise BenchmarkError(
+            f"{task.contender} read {done.samples} samples with {done.bytes} bytes instead of {expected[0]} with "
+            f"{expected[1]}"
+        )
     cpu_seconds = _cpu_seconds() - cpu
-    return Figures(
-        done.samples, done.bytes, done.last - start, cpu_seconds, done.first - start, rss_before, _rss_peak()
-    )
-
-
-def verify(task: Task) -> None:
-    """Reads the whole bucket and compares each byte; what is measured later then comes out of the server's memory.
-
-    Raises:
-        BenchmarkError: An object is missing or holds something else.
-    """
-    numbers = set()
-    for content in reading(task.contender, "iterate")(task):
-        number = int.from_bytes(content[:8], "little")
-        if content != object_content(number, task.bucket.size):
-            raise BenchmarkError(f"an object of {task.bucket.name} holds what was not written there; use --clean")
-        numbers.add(number)
-    if numbers != set(range(task.bucket.objects)):
-        raise BenchmarkError(f"{task.bucket.name} holds {len(numbers)} objects of {task.bucket.objects}; use --clean")
+    read = task.bucket.samples if task.contender == "plain" else done.samples
+    return Figures(read, done.bytes, done.last - start, cpu_seconds, done.first - start, rss_before, _rss_peak())
 
 
 class _Done(NamedTuple):
@@ -62,15 +49,15 @@ class _Done(NamedTuple):
     last: float
 
 
-def _consume(contents: Iterator[bytes], compute: Callable[[], object] | None, expected: int, *, stop: bool) -> _Done:
+def _consume(samples: Iterator[Sample], compute: Callable[[], object] | None, expected: int, *, stop: bool) -> _Done:
     """Takes samples to the end, or until there are as many as expected."""
     count = size = 0
     first = last = 0.0
-    for content in contents:
+    for sample in samples:
         if not count:
             first = time.perf_counter()
         count += 1
-        size += len(content)
+        size += len(sample) if isinstance(sample, bytes) else sum(map(len, sample))
         if compute:
             compute()
         if count == expected:
@@ -80,21 +67,18 @@ def _consume(contents: Iterator[bytes], compute: Callable[[], object] | None, ex
     return _Done(count, size, first, last)
 
 
-def _expected(task: Task) -> int:
-    return 1 if task.kind == "first" else task.bucket.objects
-
-
-def _check(task: Task, done: _Done) -> None:
-    expected = _expected(task)
-    size = 0 if task.contender == "alone" else expected * task.bucket.size
-    if (done.samples, done.bytes) != (expected, size):
-        raise BenchmarkError(
-            f"{task.contender} read {done.samples} samples with {done.bytes} bytes instead of {expected} with {size}"
-        )
+def _expected(task: Task) -> tuple[int, int]:
+    """How many samples, with how many bytes in all."""
+    bucket = task.bucket
+    if task.contender == "plain":  # its samples are whole shards
+        return bucket.objects, sum(object_size(bucket, number) for number in range(bucket.objects))
+    if task.kind == "first":
+        return 1, bucket.size
+    return bucket.samples, 0 if task.contender == "alone" else bucket.bytes
 
 
 def _nothing(task: Task) -> Iterator[bytes]:
-    for _ in range(task.bucket.objects):
+    for _ in range(task.bucket.samples):
         yield b""
 
 

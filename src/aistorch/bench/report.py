@@ -16,11 +16,13 @@ from aistorch.bench.workload import Goal, Workload
 
 _READERS = ("plugin", "aistorch")
 _TIMED = ("alone", "two-pages")
+_RIVALS = ("plugin", "webdataset", "wrk")
 _Of = Callable[[Callable[[Figures], "float | None"]], "Spread | None"]
 _CAPTION = (
     "Medians over all rounds. CPU: of the client and its workers, a sample. Peak: resident memory, and what of it came "
     "after loading modules. Compared: in each round, then the median."
 )
+_OF = {"seconds": "the time of ", "megabytes_per_second": "the MB/s of "}
 _COLUMNS = ("samples/s", "(min - max)", "MB/s", "CPU us", "peak MB", "first ms", "compared")
 
 
@@ -103,14 +105,18 @@ def _first(workload: Workload, contender: str, of: _Of) -> str:
 
 
 def _comparisons(results: Results, workload: Workload, contender: str) -> Iterator[str]:
-    """What a reader is against the others: by its rate or, where something is done in a known time, by time."""
-    timed = [other for other in workload.contenders if other in _TIMED]
-    rivals = [other for other in ("plugin", "wrk") if other != contender]
-    for other in timed or rivals:
-        if contender in _READERS:
-            found = ratio(results.runs, workload.name, contender, other, _seconds if timed else _rate)
-            if found:
-                yield f"{times(found.median)} {'time of ' if timed else ''}{other}"
+    """What a reader is against the others: by samples a second or, where these are no measure, by time or bytes."""
+    if contender not in _READERS:
+        return
+    of, figure = "", _rate
+    others = [other for other in _RIVALS if other != contender]
+    if timed := [other for other in workload.contenders if other in _TIMED]:
+        of, figure, others = "time of ", _seconds, timed
+    elif "plain" in workload.contenders:
+        of, figure, others = "MB/s of ", _megabytes, ["plain"]
+    for other in others:
+        if found := ratio(results.runs, workload.name, contender, other, figure):
+            yield f"{times(found.median)} {of}{other}"
 
 
 def _goals(results: Results) -> Table:
@@ -131,7 +137,7 @@ def _aim(goal: Goal) -> str:
     if goal.metric == "cpu_us_per_sample":
         return f"at most {goal.at_most:g} us of CPU a sample"
     bound = f"at least {goal.at_least:g}" if goal.at_least is not None else f"at most {goal.at_most:g}"
-    return f"{bound} times {'the time of ' if goal.metric == 'seconds' else ''}{goal.against}"
+    return f"{bound} times {_OF.get(goal.metric, '')}{goal.against}"
 
 
 def _value(goal: Goal, value: float) -> str:
@@ -155,6 +161,10 @@ def _median(found: Spread | None) -> str:
 
 def _rate(figures: Figures) -> float:
     return figures.samples_per_second
+
+
+def _megabytes(figures: Figures) -> float:
+    return figures.megabytes_per_second
 
 
 def _seconds(figures: Figures) -> float:

@@ -11,6 +11,7 @@ from aistorch.bench.compute import calibrate
 from aistorch.bench.errors import BenchmarkError
 from aistorch.bench.relay import Relay
 from aistorch.bench.task import Figures, Run, Task
+from aistorch.bench.with_webdataset import has_webdataset
 from aistorch.bench.workload import Workload
 from aistorch.bench.wrk import find_wrk, measure_wrk
 
@@ -26,13 +27,13 @@ class Rounds:
 
     def __init__(self, endpoint: str, workloads: Sequence[Workload], wrk_seconds: int) -> None:
         self._endpoint, self._wrk_seconds = endpoint, wrk_seconds
-        # Without wrk there is nothing to compare with, and no error.
-        left_out = () if find_wrk() else ("wrk",)
+        # What is not installed cannot be compared with; that is no error.
+        found = {"wrk": find_wrk(), "webdataset": has_webdataset()}
         self._turns = [
             (workload, contender)
             for workload in workloads
             for contender in workload.contenders
-            if contender not in left_out
+            if found.get(contender, True)
         ]
 
     @property
@@ -80,7 +81,7 @@ class Rounds:
             return
         with Relay(self._endpoint, workload.latency_ms / 1e3) as relay:
             yield relay.detours
-            passed, expected = relay.passed(), workload.bucket.objects * workload.bucket.size
+            passed, expected = relay.passed(), workload.bucket.bytes
         if passed < expected:
             raise BenchmarkError(f"only {passed} of {expected} bytes came through the relay that adds latency")
 

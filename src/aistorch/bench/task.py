@@ -14,7 +14,7 @@ class Task:
 
     Attributes:
         contender: Who does it.
-        kind: `iterate`, `map`, `first` or `verify`.
+        kind: `iterate`, `map`, `first`, `shards`, `rows` or `verify`.
         endpoint: The proxy's URL.
         bucket: What is read.
         workers: Of the DataLoader.
@@ -48,8 +48,8 @@ class Figures:
     """What was measured, from before the client was made; loading of modules does not count.
 
     Attributes:
-        samples: How many were read.
-        bytes: Of all samples together.
+        samples: How many were read, or are in the shards that were read.
+        bytes: Of all samples together, or of those shards.
         seconds: Until the last sample was there.
         cpu_seconds: Processor time of the client and its workers, user and system, until all had ended.
         first_sample_seconds: Until the first sample was there; None where the contender has none.

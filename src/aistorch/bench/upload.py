@@ -31,9 +31,9 @@ def upload(endpoint: str, spec: BucketSpec, numbers: Iterable[int], on_object: C
     bucket = Client(endpoint).bucket(spec.name)
 
     def put(number: int) -> None:
-        name, content = object_name(number), object_content(number, spec.size)
+        name, content = object_name(spec, number), object_content(spec, number)
         try:
-            if spec.size > _LARGE:
+            if len(content) > _LARGE:
                 bucket.object(name).get_writer().put_content(content)
             else:
                 if not hasattr(local, "nodes"):

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from aistorch.errors import InvalidArgumentError
 
-Metric = Literal["samples_per_second", "cpu_us_per_sample", "seconds"]
+Metric = Literal["samples_per_second", "megabytes_per_second", "cpu_us_per_sample", "seconds"]
 PREFIX = "aistorch-bench-"
 
 
@@ -20,17 +20,35 @@ class BucketSpec:
     """A bucket to read from. Its name tells its content, so one that is there already can be used again.
 
     Attributes:
-        size: Bytes of each object.
-        objects: How many there are.
+        size: Bytes of each object or, in shards, of each file.
+        samples: How many there are.
+        shards: How many TAR shards hold them, in each row; 0 where each sample is an object.
+        files: How many files a sample has in each row.
+        rows: Each has shards of its own, and in them files of every sample.
     """
 
     size: int
-    objects: int
+    samples: int
+    shards: int = 0
+    files: int = 1
+    rows: int = 1
 
     @property
     def name(self) -> str:
         """The bucket's name on the server."""
-        return f"{PREFIX}{self.objects}x{self.size}"
+        if not self.shards:
+            return f"{PREFIX}{self.samples}x{self.size}"
+        return f"{PREFIX}{self.samples}x{self.files}x{self.size}-in-{self.rows}x{self.shards}-shards"
+
+    @property
+    def objects(self) -> int:
+        """How many objects there are, shards or others."""
+        return self.rows * self.shards or self.samples
+
+    @property
+    def bytes(self) -> int:
+        """Of all samples together; what else there is in shards does not count."""
+        return self.samples * self.rows * self.files * self.size
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +80,13 @@ class Workload:
     Attributes:
         name: Short, for the command line.
         title: For tables and charts.
-        task: `iterate` reads all objects, `map` all in random order through a DataLoader in batches, `first` one.
+        task: `iterate` reads all objects, `map` all in random order through a DataLoader in batches, `first` one;
+            `shards` reads samples out of shards, `rows` out of several rows of shards side by side.
         bucket: What is read.
-        contenders: Who does it, in this order: `plugin` (the SDK's own), `aistorch`, and as measures `wrk` (GETs to
-            one target, without a listing), `two-pages` (two pages of the listing, raw) and `alone` (computes, reads
-            nothing).
-        workers: Of the DataLoader, where the task is `map`.
+        contenders: Who does it, in this order: `plugin` (the SDK's own), `webdataset`, `aistorch`, and as measures
+            `wrk` (GETs to one target, without a listing), `plain` (shards read as any object is, no samples taken out),
+            `two-pages` (two pages of the listing, raw) and `alone` (computes, reads nothing).
+        workers: Of the DataLoader, where the task is `map` or `shards`.
         latency_ms: Milliseconds added to each round trip.
         compute: What the consumer does for 1 ms with each sample: nothing, `python` holding the GIL, or `native`
             without it.
@@ -76,7 +95,7 @@ class Workload:
 
     name: str
     title: str
-    task: Literal["iterate", "map", "first"]
+    task: Literal["iterate", "map", "first", "shards", "rows"]
     bucket: BucketSpec
     contenders: tuple[str, ...]
     workers: int = 0
@@ -93,8 +112,7 @@ def load_workloads(quick: bool = False) -> list[Workload]:
 
 def parse(config: dict[str, Any], quick: bool = False) -> list[Workload]:
     """Workloads from what `workloads.json` holds."""
-    count = "quick" if quick else "objects"
-    buckets = {key: BucketSpec(each["size"], each[count]) for key, each in config["buckets"].items()}
+    buckets = {key: _bucket(dict(each), quick) for key, each in config["buckets"].items()}
     return [_workload(name, dict(each), buckets) for name, each in config["workloads"].items()]
 
 
@@ -111,11 +129,16 @@ def select(workloads: Sequence[Workload], patterns: Sequence[str]) -> list[Workl
     return [each for each in workloads if not patterns or any(fnmatchcase(each.name, it) for it in patterns)]
 
 
+def _bucket(settings: dict[str, Any], quick: bool) -> BucketSpec:
+    few = settings.pop("quick")
+    return BucketSpec(**{**settings, "samples": few} if quick else settings)
+
+
 def _workload(name: str, settings: dict[str, Any], buckets: dict[str, BucketSpec]) -> Workload:
     bucket = buckets[settings.pop("bucket")]
     return Workload(
         name=name,
-        title=settings.pop("title").format(objects=bucket.objects),
+        title=settings.pop("title").format(samples=bucket.samples),
         bucket=bucket,
         contenders=tuple(settings.pop("contenders")),
         goals=tuple(Goal(**goal) for goal in settings.pop("goals", ())),

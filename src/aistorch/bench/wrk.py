@@ -94,5 +94,5 @@ def _one_target(endpoint: str, spec: BucketSpec) -> tuple[str, list[str]]:
     chosen = max(owned, key=lambda name: len(owned[name]))
     network = targets[chosen].public_net
     if network is None or not owned[chosen]:
-        raise BenchmarkError(f"no target tells where it has {object_name(0)} of {spec.name}")
+        raise BenchmarkError(f"no target tells where it has {object_name(spec, 0)} of {spec.name}")
     return network.direct_url, owned[chosen]

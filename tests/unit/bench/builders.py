@@ -45,7 +45,7 @@ def results(
         date="2026-01-02T03:04:05+00:00",
         server=server,
         machine={"processor": "a processor", "cores": 2, "memory_gb": 16, "system": "Linux 6.1"},
-        versions={"python": "3.12.0", "aistorch": "0.1.0", "aistore": "2.0.0", "wrk": "4.1.0"},
+        versions={"python": "3.12.0", "aistorch": "0.1.0", "aistore": "2.0.0", "wrk": "4.1.0", "webdataset": "1.0.2"},
         quick=quick,
         workloads=select(load_workloads(quick), only) if workloads is None else workloads,
         runs=runs,

@@ -66,6 +66,22 @@ def test_computing_is_compared_by_time() -> None:
     assert row(text, "plugin")[-1] == "4.00x time of alone"
 
 
+def test_shards_are_compared_by_samples_or_by_bytes() -> None:
+    runs = [
+        *runs_of("shards-30k", plugin=[1000], webdataset=[2000], aistorch=[9000]),
+        *runs_of("shards-1m", plain=[400], aistorch=[380]),
+    ]
+    text = printed(results(runs, ["shards-30k", "shards-1m"]))
+    tables, _, goals = text.partition("goal")
+    shards, _, large = tables.partition("AISShardReader, 1 MB")
+    assert row(shards, "aistorch")[-1] == "9.00x plugin, 4.50x webdataset"
+    assert row(shards, "plugin")[-1] == "0.500x webdataset"
+    assert row(large, "aistorch")[-1] == "0.950x MB/s of plain"
+    goals = " ".join(goals.split())
+    assert "at least 5 times webdataset no 4.50x" in goals
+    assert "at least 0.9 times the MB/s of plain yes 0.950x" in goals
+
+
 def test_latency_is_shown_as_measured() -> None:
     found = figures(100)
     measured = type(found)(found.samples, found.bytes, found.seconds, found.cpu_seconds, latency_seconds=0.0026)

@@ -25,6 +25,7 @@ def tasks(monkeypatch: pytest.MonkeyPatch) -> list[Task]:
 
     monkeypatch.setattr(module, "run_task", run_task)
     monkeypatch.setattr(module, "find_wrk", lambda: None)
+    monkeypatch.setattr(module, "has_webdataset", lambda: False)
     monkeypatch.setattr(module, "calibrate", lambda kind: {"python": 11, "native": 22}[kind])
     return asked
 
@@ -59,3 +60,16 @@ def test_a_process_is_told_what_the_workload_says(tasks: list[Task]) -> None:
     }
     assert told == loading | computing
     assert {(task.endpoint, task.bucket.size) for task in tasks} == {(ENDPOINT, 16384)}
+
+
+def test_what_is_not_installed_has_no_turn(tasks: list[Task], monkeypatch: pytest.MonkeyPatch) -> None:
+    workloads = select(load_workloads(), ["shards-30k", "iterate-4k"])
+    list(Rounds(ENDPOINT, workloads, wrk_seconds=1).run(1, lambda *_: None))
+    assert [(task.contender, task.kind) for task in tasks] == [
+        ("plugin", "iterate"),
+        ("aistorch", "iterate"),
+        ("plugin", "shards"),
+        ("aistorch", "shards"),
+    ]
+    monkeypatch.setattr(module, "has_webdataset", lambda: True)
+    assert Rounds(ENDPOINT, workloads, wrk_seconds=1).turns == 5
