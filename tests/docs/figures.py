@@ -1,34 +1,48 @@
-"""What was measured, as the documentation's tables have it; `python -m tests.docs.figures` prints the rows."""
+"""The documentation's tables of what was measured.
+
+    python -m tests.docs.figures
+
+writes them anew, from `benchmarks/results/cluster.json` into the places that are marked `<!-- measured: NAME -->`.
+"""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
+from pathlib import Path
 from statistics import median
 from typing import Any
 
-from tests.docs.pages import ROOT
+from tests.docs.pages import DOCS, ROOT
 
 RESULTS = ROOT / "benchmarks" / "results" / "cluster.json"
-Figure = Callable[[dict[str, Any]], float]
+MARKED = [ROOT / "README.md", DOCS / "performance.md"]
+YARDSTICKS = ("alone", "two-pages")
+IN_SHARDS = ("shards", "rows")
+MAIN = ("iterate-4k", "iterate-128k", "iterate-8m", "map-16k-0-workers", "map-16k-2-workers", "shards-30k")
+_PLACE = re.compile(r"(<!-- measured: (?P<name>\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+Figures = dict[str, Any]
+Figure = Callable[[Figures], float]
 
 
-def rate(figures: dict[str, Any]) -> float:
+def rate(figures: Figures) -> float:
     """Samples a second."""
     return float(figures["samples"] / figures["seconds"])
 
 
-def seconds(figures: dict[str, Any]) -> float:
+def seconds(figures: Figures) -> float:
     return float(figures["seconds"])
 
 
-def cpu(figures: dict[str, Any]) -> float:
+def cpu(figures: Figures) -> float:
     """Microseconds of the client a sample."""
     return float(figures["cpu_seconds"] / figures["samples"] * 1e6)
 
 
-def grown(figures: dict[str, Any]) -> float:
-    """Megabytes of memory that came after loading modules."""
+def megabytes(figures: Figures) -> float:
+    """Of memory, at the peak, above what the modules took."""
     return float((figures["rss_peak"] - figures["rss_before"]) / 1e6)
 
 
@@ -37,63 +51,97 @@ class Measured:
 
     def __init__(self) -> None:
         kept = json.loads(RESULTS.read_text())
-        self.workloads = kept["workloads"]
-        self._figures = {(run["workload"], run["contender"], run["round"]): run["figures"] for run in kept["runs"]}
+        self._workloads: list[dict[str, Any]] = kept["workloads"]
+        self._runs: dict[tuple[str, str], dict[int, Figures]] = {}
+        for run in kept["runs"]:
+            if run["figures"]:
+                self._runs.setdefault((run["workload"], run["contender"]), {})[run["round"]] = run["figures"]
 
-    def of(self, workload: str, contender: str, figure: Figure) -> float:
-        """The median over all rounds."""
-        return median(
-            figure(each) for (name, who, _), each in self._figures.items() if (name, who) == (workload, contender)
-        )
+    def of(self, workload: str, contender: str, figure: Figure) -> float | None:
+        """The median over all rounds; None where that was not measured."""
+        runs = self._runs.get((workload, contender), {}).values()
+        return median(map(figure, runs)) if runs else None
 
-    def ratio(self, workload: str, other: str, figure: Figure) -> float:
-        """aistorch's figure divided by that of another, in each round, then the median."""
-        return median(
-            figure(each) / figure(self._figures[workload, other, number])
-            for (name, who, number), each in self._figures.items()
-            if (name, who) == (workload, "aistorch")
-        )
+    def ratio(self, workload: str, other: str, figure: Figure) -> float | None:
+        """aistorch's figure divided by another's, in each round, then the median."""
+        ours, theirs = self._runs.get((workload, "aistorch"), {}), self._runs.get((workload, other), {})
+        both = [figure(ours[number]) / figure(theirs[number]) for number in ours.keys() & theirs.keys()]
+        return median(both) if both else None
 
     def rates(self) -> list[str]:
-        """Rows of the table of rates: plugin, aistorch, and what that is of the plugin's and of wrk's."""
+        """Samples a second, of objects."""
+        return self._rates([each for each in self._workloads if each["task"] not in IN_SHARDS], "wrk")
+
+    def shards(self) -> list[str]:
+        """Samples a second, out of shards."""
+        return self._rates([each for each in self._workloads if each["task"] in IN_SHARDS], "webdataset")
+
+    def main(self) -> list[str]:
+        """Samples a second, in the README."""
+        return self._rates([each for each in self._workloads if each["name"] in MAIN], "wrk")
+
+    def _rates(self, workloads: list[dict[str, Any]], other: str) -> list[str]:
+        head = [
+            f"| Samples a second | plugin | {other} | aistorch | of plugin | of {other} "
+            "| plugin, CPU µs a sample | aistorch, CPU µs a sample |",
+            "|---|---|---|---|---|---|---|---|",
+        ]
         rows = []
-        for each in self.workloads:
-            name = each["name"]
-            if "plugin" in each["contenders"] and not {"alone", "two-pages"} & {*each["contenders"]}:
-                wrk = times(self.ratio(name, "wrk", rate)) if "wrk" in each["contenders"] else ""
-                plugin, ours = (number(self.of(name, who, rate)) for who in ("plugin", "aistorch"))
-                theirs, mine = (number(self.of(name, who, cpu)) for who in ("plugin", "aistorch"))
-                ratio = times(self.ratio(name, "plugin", rate))
-                rows.append(f"| {each['title']} | {plugin} | {ours} | {ratio} | {wrk} | {theirs} | {mine} |")
-        return rows
+        for each in workloads:
+            if not {*YARDSTICKS} & {*each["contenders"]}:
+                name = each["name"]
+                rates = [number(self.of(name, who, rate)) for who in ("plugin", other, "aistorch")]
+                ratios = [times(self.ratio(name, who, rate)) for who in ("plugin", other)]
+                costs = [number(self.of(name, who, cpu)) for who in ("plugin", "aistorch")]
+                rows.append(row(each["title"], *rates, *ratios, *costs))
+        return [*head, *rows] if rows else []
 
     def times(self) -> list[str]:
-        """Rows of the table of seconds, beside the least that they can be."""
-        rows = []
-        for each in self.workloads:
-            for other in {"alone", "two-pages"} & {*each["contenders"]}:
-                shown = (f"{self.of(each['name'], who, seconds):.3g} s" for who in ("plugin", "aistorch", other))
-                ratio = times(self.ratio(each["name"], other, seconds))
-                rows.append(f"| {each['title']} | {' | '.join(shown)} | {ratio} |")
+        """Seconds, beside the least that they can be."""
+        rows = ["| Seconds | plugin | aistorch | yardstick | aistorch of yardstick |", "|---|---|---|---|---|"]
+        for each in self._workloads:
+            for other in {*YARDSTICKS} & {*each["contenders"]}:
+                found = [number(self.of(each["name"], who, seconds)) for who in ("plugin", "aistorch", other)]
+                rows.append(row(each["title"], *found, times(self.ratio(each["name"], other, seconds))))
         return rows
 
     def memory(self) -> list[str]:
-        """Rows of the table of memory."""
-        return [
-            f"| {each['title']} | {self.of(each['name'], 'plugin', grown):.0f} MB "
-            f"| {self.of(each['name'], 'aistorch', grown):.0f} MB |"
-            for each in self.workloads
-        ]
+        """Megabytes."""
+        rows = ["| MB of memory at the peak, above what the modules took | plugin | aistorch |", "|---|---|---|"]
+        for each in self._workloads:
+            found = [self.of(each["name"], who, megabytes) for who in ("plugin", "aistorch")]
+            rows.append(row(each["title"], *("" if value is None else f"{value:.0f}" for value in found)))
+        return rows
+
+    def update(self, text: str) -> str:
+        """A page with its tables as they have to be."""
+
+        def fill(place: re.Match[str]) -> str:
+            table: list[str] = getattr(self, place["name"])()
+            lines = ["", *table, ""] if table else []
+            return "".join([place[1], *(line + "\n" for line in lines), place[3]])
+
+        return _PLACE.sub(fill, text)
 
 
-def number(value: float) -> str:
-    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+def row(*cells: str) -> str:
+    return f"| {' | '.join(cells)} |"
 
 
-def times(value: float) -> str:
-    return f"{value:.2f}x" if value < 10 else f"{value:.0f}x"
+def number(value: float | None) -> str:
+    return "" if value is None else f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def times(value: float | None) -> str:
+    return "" if value is None else f"{value:.2f}x" if value < 10 else f"{value:.0f}x"
+
+
+def write(pages: list[Path]) -> None:
+    """Brings the tables of these pages up to date."""
+    measured = Measured()
+    for page in pages:
+        page.write_text(measured.update(page.read_text()))
 
 
 if __name__ == "__main__":
-    measured = Measured()
-    print(*measured.rates(), "", *measured.times(), "", *measured.memory(), sep="\n")
+    write(MARKED)
