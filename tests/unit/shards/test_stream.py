@@ -1,0 +1,142 @@
+"""From bytes to samples: any piece of a shard, cut anywhere, held against a slow reader of whole shards."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aistorch.errors import DamagedShardError, TruncatedShardError
+from aistorch.order.shards import Piece
+from aistorch.shards.facts import Facts
+from aistorch.shards.files import FileStream
+from aistorch.shards.member_index import MemberIndex
+from aistorch.shards.pieces import is_empty, is_in_order
+from aistorch.shards.stream import ShardStream
+from tests.support.shards import Files, grouped, index_of, read_slowly
+from tests.support.tars import pack
+
+SHARD = "ais://bucket/shard.tar"
+keys = st.lists(
+    st.text("abü", min_size=1, max_size=3).flatmap(lambda base: st.sampled_from([base, f"d/{base}", f"e.f/{base}"])),
+    max_size=8,
+    unique=True,
+)
+extensions = st.lists(st.sampled_from(["x", "y", "seg.png", ""]), min_size=1, max_size=3, unique=True)
+sizes = st.sampled_from([0, 1, 511, 512, 513, 1500])
+
+
+@st.composite
+def shards(draw: st.DrawFn) -> Files:
+    """Files of samples side by side, some of no sample among them."""
+    files: Files = []
+    for number, key in enumerate(draw(keys)):
+        files += [(f"{key}.{extension}", bytes([number]) * draw(sizes)) for extension in draw(extensions)]
+        if draw(st.booleans()):
+            files.append((f"no-sample-{number}", b"0"))
+    return files
+
+
+pieces = st.builds(Piece, st.just(0), st.integers(0, 6), st.integers(1, 3), st.one_of(st.none(), st.integers(0, 9)))
+cuts = st.lists(st.integers(0, 1 << 14), max_size=6)
+
+
+def fed(stream: Any, data: bytes, at: list[int]) -> Iterator[Any]:
+    """What a stream makes of data, cut there; the memory of each part is used for something else afterwards."""
+    bounds = [0, *sorted(min(cut, len(data)) for cut in at), len(data)]
+    for start, stop in pairwise(bounds):
+        memory = bytearray(data[start:stop])
+        found = stream.feed(memoryview(memory))
+        memory[:] = b"\xff" * len(memory)
+        yield from found
+    yield from stream.close()
+
+
+def stream_of(piece: Piece, known: dict[str, None], facts: Facts | None, **options: Any) -> ShardStream:
+    options = {"declared": False, "ask": lambda: None, "group": "adjacent"} | options
+    return ShardStream(SHARD, piece, known, facts=facts, **options)
+
+
+@given(shards(), pieces, cuts, st.booleans(), st.sampled_from(["adjacent", "shard"]))
+def test_any_piece_cut_anywhere(files: Files, piece: Piece, at: list[int], end: bool, group: str) -> None:
+    facts = Facts.of_names(name for name, _ in files)
+    known = {"seen": None}
+    stream = stream_of(piece, known, facts, group=group)
+    expected = read_slowly([files], ["seen"])
+    assert facts.samples == len(expected)
+    assert (
+        grouped(fed(stream, pack(files, end=end or not files), at)) == expected[piece.first : piece.stop : piece.step]
+    )
+    assert list(known) == ["seen", *(extension for extension in facts.extensions if extension != "seen")]
+
+
+@given(shards(), pieces, cuts)
+def test_a_range_of_bytes_that_an_index_tells(files: Files, piece: Piece, at: list[int]) -> None:
+    data = pack(files)
+    index = index_of(SHARD, data)
+    if not 0 < piece.first < len(index):
+        return
+    begin = -(-index.span(piece.first - 1)[1] // 512) * 512
+    stream = stream_of(piece, {}, Facts.of_index(index), first=piece.first)
+    assert grouped(fed(stream, data[begin:], at)) == read_slowly([files])[piece.first : piece.stop : piece.step]
+
+
+@given(shards(), cuts, st.booleans())
+def test_declared_extensions_and_names_that_need_the_whole_shard(files: Files, at: list[int], tells: bool) -> None:
+    facts = Facts.of_names(name for name, _ in files)
+    declared = dict.fromkeys(["y", "z"])
+    stream = stream_of(Piece(0), declared, None, declared=True, ask=lambda: facts if tells else None)
+    found = grouped(fed(stream, pack(files), at))
+    expected = read_slowly([files])
+    assert [{key: body for key, body in own.items() if body} for _, own in found] == [
+        {key: body for key, body in own.items() if body} for _, own in expected
+    ]
+    assert list(declared) == ["y", "z"]
+    assert all(own.keys() >= {"y", "z"} for _, own in found)
+    if tells or not any("/" in name for name, _ in files):
+        assert [name for name, _ in found] == [name for name, _ in expected]
+
+
+@given(shards(), st.integers(0, 9), st.one_of(st.none(), st.integers(0, 12)), cuts)
+def test_files_of_any_range(files: Files, first: int, stop: int | None, at: list[int]) -> None:
+    contents = [body for _, body in files]
+    found = list(fed(FileStream(SHARD, Piece(0, first, 1, stop)), pack(files), at))
+    assert found == contents[first:stop]
+
+
+def test_what_nobody_foresaw_is_seen_from_then_on() -> None:
+    # As if the shard had been replaced since it was listed.
+    known: dict[str, None] = {}
+    stream = stream_of(Piece(0), known, Facts(("x",), by_key=False, samples=3))
+    found = grouped(fed(stream, pack([("a.x", b"1"), ("b.y", b"2"), ("c.x", b"3")]), []))
+    assert found == [("a", {"x": b"1"}), ("b", {"x": b"", "y": b"2"}), ("c", {"x": b"3", "y": b""})]
+
+
+@pytest.mark.parametrize(
+    "make", [lambda piece: stream_of(piece, {}, Facts((), False, 0)), lambda piece: FileStream(SHARD, piece)]
+)
+def test_damage_behind_a_piece_is_of_no_matter(make: Any) -> None:
+    data = pack([(f"{number}.x", b"%d" % number) for number in range(4)], end=False)
+    for damaged, error in ((data[:-700], TruncatedShardError), (data[:3072] + b"?" * 1024, DamagedShardError)):
+        with pytest.raises(error, match=SHARD):
+            list(fed(make(Piece(0)), damaged, [100, 2000]))
+        assert len(list(fed(make(Piece(0, 0, 1, 2)), damaged, [2600]))) == 2
+
+
+@given(shards())
+def test_facts_of_names_and_of_an_index_agree(files: Files) -> None:
+    of_names = Facts.of_names(name for name, _ in files)
+    of_index = Facts.of_index(index_of(SHARD, pack(files)))
+    assert of_index == of_names._replace(files=-1)
+
+
+def test_an_index_in_order() -> None:
+    adjacent: Files = [("a.x", b""), ("a.y", b"1"), ("no-sample", b""), ("b.x", b""), ("c.x", b"2")]
+    assert is_in_order(index_of(SHARD, pack(adjacent)))
+    assert is_in_order(MemberIndex.from_entries([], 0))
+    assert not is_in_order(index_of(SHARD, pack([("a.x", b"1"), ("b.x", b"2"), ("a.y", b"3")])))
+    assert [is_empty(Piece(0, first, 1, stop)) for first, stop in ((0, None), (3, 4), (4, 4), (5, 4))] == [0, 0, 1, 1]
