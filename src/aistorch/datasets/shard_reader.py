@@ -30,6 +30,10 @@ from aistorch.shards.zero_dict import ZeroDict as _ZeroDict
 from aistorch.sources.resolve import PrefixMap, SourceList
 
 
+# The part of the byte budget that is in flight.
+_IN_FLIGHT = 4
+
+
 class AISShardReader(OrderedByShard, AISBaseIterDataset):
     """Samples of shards, streamed: yields `(name: str, files: ZeroDict)`, the files by extension, as bytes.
 
@@ -41,7 +45,7 @@ class AISShardReader(OrderedByShard, AISBaseIterDataset):
     Every sample has all extensions of its shard, and of those read before it, with `b""` for what it lacks, so that the
     default collate function can make batches. They are known before the shard's end from, in this order:
     `extensions`; the index beside the shard (`ShardWriter`, `aistorch shard`); the shard itself, where it takes no more
-    than half of the byte budget, since it is held back then until it is complete; the server's listing of the archive.
+    than three quarters of the byte budget, since it is held back then until it is complete; the server's listing of the archive.
     What none of these can tell (larger .tar.zst, the output of an ETL) is held back whatever its size.
 
     Args:
@@ -142,8 +146,8 @@ class AISShardReader(OrderedByShard, AISBaseIterDataset):
 
     @cached_property
     def _reader(self) -> Reader:
-        # The other half of the budget is for samples that are held back until their shard is complete.
-        config = replace(self._config, budget=max(1, self._config.budget // 2))
+        # The rest of the budget is for shards that are held back until they are complete.
+        config = replace(self._config, budget=max(1, self._config.budget // _IN_FLIGHT))
         return Reader([selection.source for selection in self._selections], config, self._etl)
 
     @cached_property
@@ -183,7 +187,8 @@ class AISShardReader(OrderedByShard, AISBaseIterDataset):
         rest = pieces[place.piece :]
         if rest:
             rest[0] = rest[0].after(place.sample)
-        hold = None if self._declared is not None else self._reader.config.budget // reading.share.workers
+        held = (self._config.budget - self._reader.config.budget) // reading.share.workers
+        hold = None if self._declared is not None else held
         runs = PieceReader(catalog.reader, catalog, self._opener(catalog, reading), hold).stream(rest)
         return self._follow(runs, reading, _size)
 

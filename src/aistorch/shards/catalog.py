@@ -11,7 +11,7 @@ from aistorch.errors import ShardError, ShardIndexError, StaleShardIndexWarning
 from aistorch.fetch.buffers import BufferPool
 from aistorch.fetch.chunks import CHUNK_SIZE, Extent, stream_chunks
 from aistorch.fetch.reader import Reader, bucket_of
-from aistorch.index.archive_listing import LISTED_SUFFIXES, archived_files
+from aistorch.index.archive_listing import LISTED_SUFFIXES, archived_names
 from aistorch.index.object_index import ObjectIndex
 from aistorch.index.sizes import with_sizes
 from aistorch.shards.compression import Decompressor, decompressor_for
@@ -101,7 +101,7 @@ class Catalog:
         name = self.shards.name(shard)
         if bucket is None or self.reader.etl is not None or not name.endswith(LISTED_SUFFIXES):
             return None
-        facts = Facts.of_names(file.name for file in archived_files(bucket, name))
+        facts = Facts.of_names(archived_names(bucket, name))
         if not facts.files:  # empty, or something else than its name says
             return None
         self._facts[shard] = facts

@@ -28,11 +28,13 @@ class Facts(NamedTuple):
     @classmethod
     def of_names(cls, names: Iterable[str]) -> Facts:
         """From the names of all files of a shard."""
-        files = list(names)
-        splits = [split for split in map(split_name, files) if split is not None]
-        keys = dict.fromkeys(key for key, _ in splits)
-        extensions = tuple(dict.fromkeys(extension for _, extension in splits))
-        return cls(extensions, not are_unique(keys), len(keys), len(files))
+        keys: dict[str, None] = {}
+        extensions: dict[str, None] = {}
+        files = 0
+        for files, split in enumerate(map(split_name, names), 1):  # noqa: B007
+            if split is not None:
+                keys[split[0]] = extensions[split[1]] = None
+        return cls(tuple(extensions), not are_unique(keys), len(keys), files)
 
     @classmethod
     def of_index(cls, index: MemberIndex) -> Facts:

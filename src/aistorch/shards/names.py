@@ -11,7 +11,6 @@ def base_name(key: str) -> str:
 
 
 def are_unique(keys: Collection[str]) -> bool:
-    """Whether no two samples of a shard have the same base name; where some do, all go by their whole keys."""
-    return len(set(map(base_name, keys))) == len(keys)
-
-
+    """Whether no two of these different keys have the same base name; where some do, samples go by whole keys."""
+    in_folders = any("/" in key for key in keys)
+    return not in_folders or len(set(map(base_name, keys))) == len(keys)

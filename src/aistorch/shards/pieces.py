@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing
 from itertools import groupby
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
@@ -16,6 +17,7 @@ from aistorch.fetch.chunks import CHUNK_SIZE, Extent, stream_chunks
 from aistorch.fetch.reader import Reader, bucket_of
 from aistorch.order.shards import Piece
 from aistorch.shards.catalog import Catalog
+from aistorch.shards.inquiries import Inquiries
 from aistorch.shards.intake import Intake, Plain
 from aistorch.shards.member_index import MemberIndex
 from aistorch.shards.tar import File
@@ -116,9 +118,12 @@ class PieceReader(Generic[T]):
         while this one goes out.
         """
         pool = BufferPool(CHUNK_SIZE)
-        decoder = _Decoder(self._open, pool)
+        with closing(self._arrivals(pieces, pool)) as arrivals:
+            yield from self._decoded(arrivals, _Decoder(self._open, pool))
+
+    def _decoded(self, arrivals: Iterator[tuple[Intake, Plain | None]], decoder: _Decoder[T]) -> Iterator[Run[T]]:
         waiting: deque[tuple[Intake, Plain | None]] = deque()
-        arrivals, failure, credit = self._arrivals(pieces, pool), None, 0
+        failure, credit = None, 0
         while True:
             try:
                 intake, plain = next(arrivals)
@@ -138,28 +143,42 @@ class PieceReader(Generic[T]):
         if failure is not None:
             raise failure
 
-    def _arrivals(self, pieces: Iterable[tuple[int, Piece]], pool: BufferPool) -> Iterator[tuple[Intake, Plain | None]]:
+    def _arrivals(
+        self, pieces: Iterable[tuple[int, Piece]], pool: BufferPool
+    ) -> Generator[tuple[Intake, Plain | None], None, None]:
         """The bytes of all shards, each shard's end as None."""
         awaited: deque[tuple[int, Piece, int]] = deque()
+        inquiries = Inquiries(self._catalog)
 
         def extents() -> Iterator[Extent]:
             for number, piece in pieces:
                 extent, first = self._extent(piece)
                 if extent.stop is None or extent.start < extent.stop:
                     awaited.append((number, piece, first))
+                    if self._is_too_large(piece):
+                        inquiries.ask(piece.shard)
                     yield extent
 
         intake = None
-        for chunk in stream_chunks(self._reader, self._catalog.shards, extents(), pool=pool):
-            if intake is None:
-                number, piece, first = awaited.popleft()
-                intake = Intake(self._catalog, piece, number, first, self._hold, pool)
-            for plain in intake.feed(chunk):
-                yield intake, plain
-            if chunk.last:
-                intake.close()
-                yield intake, None
-                intake = None
+        try:
+            for chunk in stream_chunks(self._reader, self._catalog.shards, extents(), pool=pool):
+                if intake is None:
+                    number, piece, first = awaited.popleft()
+                    answer = inquiries.of(piece.shard)
+                    intake = Intake(self._catalog, piece, number, first, self._hold, pool, answer)
+                for plain in intake.feed(chunk):
+                    yield intake, plain
+                if chunk.last:
+                    intake.close()
+                    yield intake, None
+                    intake = None
+        finally:
+            inquiries.close()
+
+    def _is_too_large(self, piece: Piece) -> bool:
+        """Whether a shard of which nothing is known cannot be held back."""
+        too_large = self._hold is not None and int(self._catalog.shards.sizes[piece.shard]) > self._hold
+        return too_large and self._catalog.facts(piece.shard) is None
 
     def _extent(self, piece: Piece) -> tuple[Extent, int]:
         """The bytes to read, and the number of the sample that they begin with: all, unless an index tells more."""
