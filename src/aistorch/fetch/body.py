@@ -25,9 +25,7 @@ class Body:
 
     __slots__ = ("_view", "checksum", "content", "missing", "origin", "size", "stale")
 
-    def __init__(
-        self, size: int, origin: int = 0, stop: int | None = None, memory: memoryview | None = None
-    ) -> None:
+    def __init__(self, size: int, origin: int = 0, stop: int | None = None, memory: memoryview | None = None) -> None:
         self.size = size
         self.origin = origin
         self.missing = (size if stop is None else stop) - origin
