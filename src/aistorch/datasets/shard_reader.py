@@ -29,7 +29,6 @@ from aistorch.shards.stream import ShardSample, ShardStream
 from aistorch.shards.zero_dict import ZeroDict as _ZeroDict
 from aistorch.sources.resolve import PrefixMap, SourceList
 
-
 # The part of the byte budget that is in flight.
 _IN_FLIGHT = 4
 
@@ -45,7 +44,8 @@ class AISShardReader(OrderedByShard, AISBaseIterDataset):
     Every sample has all extensions of its shard, and of those read before it, with `b""` for what it lacks, so that the
     default collate function can make batches. They are known before the shard's end from, in this order:
     `extensions`; the index beside the shard (`ShardWriter`, `aistorch shard`); the shard itself, where it takes no more
-    than three quarters of the byte budget, since it is held back then until it is complete; the server's listing of the archive.
+    than three quarters of the byte budget, since it is held back then until it is complete; the server's listing of
+    the archive.
     What none of these can tell (larger .tar.zst, the output of an ETL) is held back whatever its size.
 
     Args:

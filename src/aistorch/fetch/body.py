@@ -1,4 +1,4 @@
-"""Memory for a large object or a range of one, filled by one reply or several, and going on where a connection broke."""
+"""Memory for a large object or a range of one, filled by one reply or several, or by what comes after a break."""
 
 from __future__ import annotations
 
