@@ -26,7 +26,7 @@ from aistorch.sources.resolve import PrefixMap, SourceList
 
 
 class AISShardMapDataset(AISBaseMapDataset):
-    """Samples of shards by their index: `dataset[i]` is `(name: str, files: ZeroDict)`, as `AISShardReader` yields them.
+    """Samples of shards by their index: `dataset[i]` is `(name: str, files: ZeroDict)`, as in `AISShardReader`.
 
     Only the bytes of the samples asked for are read. Where they lie is known from the indices beside the shards, as
     `ShardWriter` and `aistorch shard` write them; a shard without one is read through once, when the dataset is made.
