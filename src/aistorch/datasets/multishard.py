@@ -103,6 +103,13 @@ class AISMultiShardStream(OrderedByShard, IterableDataset[Contents]):
         """How many samples this rank yields in an epoch; asks the server for the listing of each shard."""
         return len(self._run(self._world))
 
+    def prepare(self) -> None:
+        """Lists the shards, and counts their files where ranks share them, so that workers need not."""
+        if self._world.size > 1:
+            self._counts  # noqa: B018  # kept
+        else:
+            self._rows  # noqa: B018
+
     def _side_by_side(self, pieces: list[list[Piece]]) -> Iterator[Contents]:
         rows = [row.files(part) for row, part in zip(self._rows, pieces, strict=True)]
         for sample in zip_longest(*rows):

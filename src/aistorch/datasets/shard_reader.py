@@ -139,6 +139,13 @@ class AISShardReader(OrderedByShard, AISBaseIterDataset):
             return sum(counts[world.rank :: world.size])
         return self._samples_of_rank()
 
+    def prepare(self) -> None:
+        """Lists the shards, and counts their samples where ranks get as many each, so that workers need not."""
+        if not self._order_unknown:
+            catalog = self._catalog
+            if self._world.size > 1 and self.even != "off":
+                catalog.counts(range(len(catalog.shards)))
+
     @property
     def index(self) -> ObjectIndex:
         """The shards: names, sizes, checksums and places, in columns; lists them at first."""
