@@ -1,9 +1,9 @@
-# Each target does all of its own set-up. Another interpreter: `PYTHON=python3.12 make test`.
+# Each target does all of its own set-up. Another interpreter: `PYTHON=python3.12 make test`. Another torch: `TORCH=2.4`.
 # Written for GNU make 3.81, which macOS ships, and newer.
 
 PYTHON ?= python3
 # An interpreter that was asked for gets an environment of its own, so that none is tested in place of another.
-VENV := .venv$(if $(filter-out python3,$(PYTHON)),-$(notdir $(PYTHON)))
+VENV := .venv$(if $(filter-out python3,$(PYTHON)),-$(notdir $(PYTHON)))$(if $(TORCH),-torch$(TORCH))
 BIN := $(VENV)/bin
 
 .PHONY: help demo test bench docs lint wheel clean
@@ -44,7 +44,7 @@ clean:
 
 # One stamp for each extra: installed again when the dependencies may have changed, and not otherwise.
 $(VENV)/.installed-%: pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install --editable '.[$*]'
+	$(BIN)/python -m pip install --editable '.[$*]' $(if $(TORCH),'torch==$(TORCH).*')
 	@touch $@
 
 $(BIN)/python:
