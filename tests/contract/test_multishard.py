@@ -151,13 +151,13 @@ def test_shuffle(rows: list[DataShard]) -> None:
 
 
 @pytest.mark.parametrize("options", [{}, {"shuffle": SHUFFLED}, {"rank": 1, "world_size": 2}])
-def test_going_on_anywhere_gives_the_rest(rows: list[DataShard], options: dict[str, Any]) -> None:
+def test_going_on_anywhere_gives_the_rest(ais: Server, rows: list[DataShard], options: dict[str, Any]) -> None:
     dataset = AISMultiShardStream(rows, **options)
     states, expected = [dataset.state_dict()], []
     for sample in dataset:
         expected.append(sample)
         states.append(dataset.state_dict())
-    for taken, state in enumerate(states):
+    for taken, state in list(enumerate(states))[:: 1 if ais.targets == 1 else 5]:
         saved = json.dumps(state)
         assert len(saved) < 1024
         other = AISMultiShardStream(rows, **options)
@@ -201,7 +201,7 @@ def test_rows_of_different_lengths_are_warned_of(ais: Server, bucket: Bucket) ->
         with pytest.warns(UnequalLengthsWarning):
             assert len(AISMultiShardStream(unequal)) == 5
         strict = AISMultiShardStream(unequal, strict=True)
-        found = []
+        found: list[Contents] = []
         with pytest.raises(UnequalLengthsError, match=text if order == "ab" else "has 5.*has 7"):
             found.extend(islice(strict, 100))
         assert found in ([], expected)
@@ -225,7 +225,7 @@ def test_a_damaged_shard_is_an_error(ais: Server, bucket: Bucket) -> None:
     damaged = bytearray(pack(files))
     damaged[3 * 2560] ^= 1
     put_all(bucket, {"a/0.tar": pack(files), "b/0.tar": bytes(damaged)})
-    found = []
+    found: list[Contents] = []
     with pytest.raises(DamagedShardError, match=rf"ais://{bucket.name}/b/0\.tar"):
         found.extend(islice(AISMultiShardStream(sources(ais, bucket, "a", "b")), 100))
     assert found in ([], [(bytes(2000), bytes(2000))] * 3)

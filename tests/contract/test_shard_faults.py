@@ -239,12 +239,12 @@ def test_memory_does_not_grow_with_the_shard(server: Any) -> None:
     bucket = server.client().bucket("one-large-shard").create()
     body = bytes(1_500_000)
     with ShardWriter(bucket, max_size=1 << 30) as writer:
-        for number in range(300):
+        for number in range(200):
             writer.write(f"{number:03}", {"bin": body})
     command = [sys.executable, "-c", READ, server.endpoint]
     output = subprocess.run(command, capture_output=True, check=True, text=True).stdout
     *read, with_index, without = map(int, output.split())
-    assert read == [300 * len(body)] * 2
+    assert read == [200 * len(body)] * 2
     assert with_index < 150 * MIB
     assert without < 150 * MIB
     bucket.delete()

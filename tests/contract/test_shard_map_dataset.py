@@ -75,7 +75,7 @@ def test_samples_are_those_of_the_shard_reader(dataset: AISShardMapDataset, plai
 def test_indices(dataset: AISShardMapDataset) -> None:
     wanted = [3, -1, 0, 3, -COUNT, COUNT - 1, 7, 6]
     assert grouped(dataset.__getitems__(wanted)) == [EXPECTED[index] for index in wanted]
-    assert dataset[np.int64(2)] == EXPECTED[2]  # type: ignore[index]
+    assert dataset[np.int64(2)] == EXPECTED[2]
     assert dataset.__getitems__([]) == []
     for outside in (COUNT, -COUNT - 1, 10**9):
         with pytest.raises(SampleIndexError, match=f"index {outside} is outside a dataset of {COUNT}"):
@@ -145,7 +145,7 @@ def test_shards_that_cannot_be_read_by_index(bucket: Bucket, kind: str) -> None:
         "cut": (data[:1200], TruncatedShardError, "too early"),
     }[kind]
     put_all(bucket, {"s.tar": data})
-    with pytest.raises(error, match=rf"ais://{bucket.name}/s\.tar.*{text}"):  # type: ignore[arg-type]
+    with pytest.raises(error, match=rf"ais://{bucket.name}/s\.tar.*{text}"):
         AISShardMapDataset(bucket)
 
 

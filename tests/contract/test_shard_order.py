@@ -15,6 +15,7 @@ from aistore.sdk import Bucket
 from aistorch import AISDataLoader, AISShardReader, ReadConfig
 from aistorch.config import ShuffleConfig
 from aistorch.errors import StateMismatchError
+from aistorch.order.deal import Even
 from tests.support.loading import error_of, load
 from tests.support.shards import Files, files_of, grouped, names, read_slowly, shard_bucket
 
@@ -60,7 +61,7 @@ def names_of(dataset: Any) -> list[str]:
 # workers
 
 
-@pytest.mark.parametrize("workers", [0, 2, 4, 8])
+@pytest.mark.parametrize("workers", [0, 2, 4])
 def test_workers_read_each_sample_once(stored: Stored, workers: int) -> None:
     dataset = AISShardReader(stored.plain)
     # One worker begins with files of the others' extensions, or none: what it has seen differs.
@@ -87,7 +88,8 @@ def test_fewer_shards_than_workers(stored: Stored) -> None:
     [("plain", 2, 0), ("indexed", 3, 0), ("indexed", 2, 2), ("plain", 5, 0), ("plain", 40, 0)],
 )
 def test_ranks_have_as_many_samples_each(stored: Stored, kind: str, ranks: int, workers: int, shuffle: Any) -> None:
-    for even, each in (("pad", -(-COUNT // ranks)), ("drop", COUNT // ranks)):
+    lengths: dict[Even, int] = {"pad": -(-COUNT // ranks), "drop": COUNT // ranks}
+    for even, each in lengths.items():
         found: list[str] = []
         for rank in range(ranks if ranks < 10 else 3):
             dataset = AISShardReader(
@@ -96,7 +98,7 @@ def test_ranks_have_as_many_samples_each(stored: Stored, kind: str, ranks: int, 
                 rank=rank,
                 world_size=ranks,
                 shuffle=shuffle,
-                batch_size=2,  # type: ignore[arg-type]
+                batch_size=2,
             )
             own = names(load(dataset, workers, "fork", batch_size=2)) if workers else names_of(dataset)
             assert len(own) == each == len(dataset)
@@ -115,7 +117,7 @@ def test_ranks_have_as_many_samples_each(stored: Stored, kind: str, ranks: int, 
 
 @pytest.mark.parametrize("shuffle", [False, SHUFFLED])
 def test_ranks_that_need_not_be_even_read_each_sample_once(stored: Stored, shuffle: Any) -> None:
-    for ranks, workers in ((2, 0), (2, 3), (9, 0)):
+    for ranks, workers in ((2, 3), (8, 0)):
         found: list[str] = []
         for rank in range(ranks):
             dataset = AISShardReader(stored.plain, even="off", rank=rank, world_size=ranks, shuffle=shuffle)
@@ -127,7 +129,7 @@ def test_ranks_that_need_not_be_even_read_each_sample_once(stored: Stored, shuff
 
 def test_with_one_rank_nothing_is_padded_or_dropped(stored: Stored) -> None:
     for even in ("pad", "drop", "off"):
-        dataset = AISShardReader(stored.plain, even=even, rank=0, world_size=1)  # type: ignore[arg-type]
+        dataset = AISShardReader(stored.plain, even=even, rank=0, world_size=1)
         assert names_of(dataset) == NAMES
         assert len(dataset) == COUNT
 
@@ -195,7 +197,7 @@ WAYS: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("kind", ["plain", "indexed"])
 @pytest.mark.parametrize("way", WAYS)
-def test_going_on_anywhere_gives_the_rest(stored: Stored, kind: str, way: str) -> None:
+def test_going_on_anywhere_gives_the_rest(ais: Server, stored: Stored, kind: str, way: str) -> None:
     dataset = reader(stored[kind], **WAYS[way])
     dataset.set_epoch(3)
     samples = iter(dataset)
@@ -205,7 +207,7 @@ def test_going_on_anywhere_gives_the_rest(stored: Stored, kind: str, way: str) -
         states.append(dataset.state_dict())
     expected = grouped(found)
     assert len(expected) > 2
-    for taken, state in enumerate(states):
+    for taken, state in list(enumerate(states))[:: 1 if ais.targets == 1 else 6]:
         saved = json.dumps(state)
         assert len(saved) < 1024
         other = reader(stored[kind], **WAYS[way])
@@ -259,7 +261,7 @@ def test_another_epoch_begins_at_its_start(stored: Stored) -> None:
     assert names_of(other) == expected
 
 
-@pytest.mark.parametrize(("workers", "options"), [(0, {}), (2, {}), (2, {"shuffle": SHUFFLED}), (7, {})])
+@pytest.mark.parametrize(("workers", "options"), [(0, {}), (2, {}), (2, {"shuffle": SHUFFLED})])
 def test_a_loader_goes_on(stored: Stored, workers: int, options: dict[str, Any]) -> None:
     def loader() -> Any:
         dataset = reader(stored.indexed, **options)
@@ -276,6 +278,19 @@ def test_a_loader_goes_on(stored: Stored, workers: int, options: dict[str, Any])
         second.load_state_dict(json.loads(state))
         assert list(second) == expected[taken:]
         del batches
+
+
+def test_a_loader_of_fewer_shards_than_workers_goes_on(stored: Stored) -> None:
+    def loader() -> Any:
+        dataset = AISShardReader(stored.plain, {stored.plain: ["3", "5"]})
+        return AISDataLoader(dataset, batch_size=2, num_workers=3, collate_fn=names)
+
+    first = loader()
+    batches = iter(first)
+    found = [next(batches) for _ in range(4)]
+    second = loader()
+    second.load_state_dict(first.state_dict())
+    assert sorted(sum([*found, *second], [])) == [name for name in NAMES if name[0] in "ce"]  # noqa: RUF017
 
 
 def test_states_that_do_not_fit_are_refused_with_the_reason(stored: Stored) -> None:

@@ -57,7 +57,7 @@ def fed(stream: Any, data: bytes, at: list[int]) -> Iterator[Any]:
 
 
 def stream_of(piece: Piece, known: dict[str, None], facts: Facts | None, **options: Any) -> ShardStream:
-    options = {"declared": False, "ask": lambda: None, "group": "adjacent"} | options
+    options = {"declared": False, "ask": lambda: None, "group": "adjacent", **options}
     return ShardStream(SHARD, piece, known, facts=facts, **options)
 
 
