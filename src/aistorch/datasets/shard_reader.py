@@ -190,7 +190,7 @@ class AISShardReader(OrderedByShard, AISBaseIterDataset):
             raise InvalidArgumentError(f"{reading.world.size} ranks cannot share the samples: {self._order_unknown}")
         catalog, pieces = self._own_shards(reading)
         if not reading.extensions:
-            reading.note_extensions(place.piece, self._extensions_up_to(place, pieces))
+            reading.note_extensions(place.piece, self._extensions_up_to(place, catalog, pieces))
         rest = pieces[place.piece :]
         if rest:
             rest[0] = rest[0].after(place.sample)
@@ -199,11 +199,11 @@ class AISShardReader(OrderedByShard, AISBaseIterDataset):
         runs = PieceReader(catalog.reader, catalog, self._opener(catalog, reading), hold).stream(rest)
         return self._follow(runs, reading, _size)
 
-    def _extensions_up_to(self, place: ShardPlace, pieces: Sequence[Piece]) -> Sequence[str]:
+    def _extensions_up_to(self, place: ShardPlace, catalog: Catalog, pieces: Sequence[Piece]) -> Sequence[str]:
         """Those that samples have at a place; looked up, where a state had no room for them."""
         if self._declared is not None or place == ShardPlace():
             return self._declared or ()
-        return self._catalog.extensions(piece.shard for piece in pieces[: place.piece + 1])
+        return catalog.extensions(piece.shard for piece in pieces[: place.piece + 1])
 
     def _opener(self, catalog: Catalog, reading: Reading) -> Callable[[Piece, int, int], ShardStream]:
         first_piece, declared = reading.place.piece, self._declared is not None
