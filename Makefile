@@ -6,12 +6,13 @@ PYTHON ?= python3
 VENV := .venv$(if $(filter-out python3,$(PYTHON)),-$(notdir $(PYTHON)))$(if $(TORCH),-torch$(TORCH))
 BIN := $(VENV)/bin
 
-.PHONY: help demo test bench docs lint wheel clean
+.PHONY: help demo test bench notebooks docs lint wheel clean
 
 help:
 	@echo 'make demo    train a small network from an embedded AIStore (AIS_ENDPOINT=... for your own cluster)'
 	@echo "make test    run all tests (ARGS='-k url -x' goes to pytest)"
 	@echo "make bench   measure aistorch, the SDK's plugin and wrk side by side (ARGS=--quick for a short look)"
+	@echo 'make notebooks  make and execute the notebooks of examples/ again'
 	@echo 'make docs    the documentation as a site, in site/'
 	@echo 'make lint    ruff and mypy'
 	@echo 'make wheel   the package to install, in dist/'
@@ -25,6 +26,9 @@ test: $(VENV)/.installed-test
 
 bench: $(VENV)/.installed-bench
 	@$(BIN)/python tests/support/private_network.py $(BIN)/python -m benchmarks $(ARGS)
+
+notebooks: $(VENV)/.installed-notebooks
+	@$(BIN)/python examples/build_notebooks.py $(ARGS)
 
 docs: $(VENV)/.installed-docs
 	$(BIN)/mkdocs build --strict
