@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from itertools import groupby
-from typing import Generic, NamedTuple, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 
@@ -28,7 +29,8 @@ T = TypeVar("T")
 BLOCK = 512
 
 
-class Run(NamedTuple, Generic[T]):
+@dataclass(frozen=True)
+class Run(Generic[T]):
     """Samples that have become available together.
 
     Attributes:
