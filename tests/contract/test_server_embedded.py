@@ -211,6 +211,21 @@ def test_a_forked_child_can_neither_stop_nor_command_it() -> None:
         assert ais.client().cluster().is_ready()
 
 
+def test_a_forked_child_that_goes_on_does_not_keep_it_up() -> None:
+    with EmbeddedAIStore() as server:
+        address = server.endpoint
+        child = multiprocessing.get_context("fork").Process(target=time.sleep, args=(60,))
+        child.start()  # it has the server's pipes, like a persistent worker of a DataLoader
+        begun = time.monotonic()
+    try:
+        assert time.monotonic() - begun < 8  # after 10 s it would have been killed
+        with pytest.raises(requests.ConnectionError):
+            requests.get(f"{address}/v1/health", timeout=5)
+    finally:
+        child.kill()
+        child.join()
+
+
 def test_an_interrupt_is_the_parents_affair() -> None:
     with EmbeddedAIStore() as ais:
         assert os.getsid(ais.pid) != os.getsid(0)

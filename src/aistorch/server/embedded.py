@@ -170,6 +170,7 @@ class EmbeddedAIStore:
                 # A killed server never took the last command: closing sends it again, fails, and closes all the same.
                 with contextlib.suppress(BrokenPipeError):
                     pipe.close()  # the sign to end
+        process.terminate()  # the same, where a forked child of ours keeps the pipes open
         try:
             process.wait(_STOP_SECONDS)
         except subprocess.TimeoutExpired:
