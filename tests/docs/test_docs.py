@@ -18,8 +18,8 @@ from contextlib import redirect_stdout
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
-import click
 import pytest
 import typer
 
@@ -29,7 +29,7 @@ from aistorch.server import EmbeddedAIStore
 from tests.docs.pages import DOCS, PAGES, ROOT, Block, commands, python_blocks
 
 ENDPOINT = "http://localhost:51080"
-COMMAND: click.Group = typer.main.get_command(app)  # type: ignore[assignment]
+COMMAND: Any = typer.main.get_command(app)
 _ASSIGNMENT = re.compile(r"[A-Z_]+=\S*")
 
 
