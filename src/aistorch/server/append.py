@@ -61,7 +61,7 @@ async def _append(req: Request, handle: str) -> web.StreamResponse:
         writer = req.app.appends.take(handle)
     else:
         handle = f"{req.node.id}|{uuid.uuid4().hex}"
-        writer = await asyncio.to_thread(_begin, req.bucket, req.object_name)
+        writer = await _begun(req.bucket, req.object_name)
     try:
         async for chunk in body_chunks(req):
             await writer.write_async(chunk)
@@ -76,6 +76,21 @@ async def _flush(req: Request, handle: str) -> web.StreamResponse:
     with req.app.appends.take(handle) as writer:
         await asyncio.to_thread(writer.commit)
     return web.Response()
+
+
+async def _begun(bucket: Bucket, name: str) -> ObjectWriter:
+    beginning = asyncio.ensure_future(asyncio.to_thread(_begin, bucket, name))
+    try:
+        return await asyncio.shield(beginning)
+    except asyncio.CancelledError:
+        # The connection broke: the thread goes on, and nobody would ever drop what it makes.
+        beginning.add_done_callback(_drop)
+        raise
+
+
+def _drop(beginning: asyncio.Future[ObjectWriter]) -> None:
+    if not beginning.cancelled() and beginning.exception() is None:
+        beginning.result().abort()
 
 
 def _begin(bucket: Bucket, name: str) -> ObjectWriter:
