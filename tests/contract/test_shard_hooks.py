@@ -57,6 +57,6 @@ def test_workers_list_their_own_sources_only(buckets: list[Bucket]) -> None:
     dataset = AISShardReader(buckets, partition_sources_by_worker=True)
     batches = [list(batch) for batch, _ in DataLoader(dataset, batch_size=16, num_workers=2)]
     assert [len(batch) for batch in batches] == [16, 16]  # a bucket each
-    assert sorted(sum(batches, [])) == sorted(names(AISShardReader(buckets)))
+    assert sorted(name for batch in batches for name in batch) == sorted(names(AISShardReader(buckets)))
     with pytest.raises(InvalidArgumentError, match="2 ranks"):
         next(iter(AISShardReader(buckets, partition_sources_by_worker=True, rank=0, world_size=2)))

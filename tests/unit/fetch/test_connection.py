@@ -39,7 +39,7 @@ class Recorder:
         assert request.part is not None
         body, request.part = request.part.body, None
         assert body.missing == 0
-        self.replies.append((request.position, 200, body.content, body.checksum))
+        self.replies.append((request.position, 200, bytes(body.content), body.checksum))
 
     def refuse(self, address: Address, request: Request, head: Head, body: bytes) -> None:
         assert address == ADDRESS
