@@ -22,7 +22,8 @@ VALUES = st.recursive(
 def test_folding_loses_nothing(values: list[Any]) -> None:
     folded = json.loads(json.dumps(fold(values)))
     found = unfold(folded, len(values))
-    assert json.dumps(found) == json.dumps(values)
+    # As text, since True == 1; a state says nothing by the order of its keys.
+    assert json.dumps(found, sort_keys=True) == json.dumps(values, sort_keys=True)
 
 
 def test_what_is_the_same_is_kept_once() -> None:
