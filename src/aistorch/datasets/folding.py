@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,7 +14,8 @@ def fold(values: Sequence[Any]) -> dict[str, Any]:
         values: One or more.
     """
     first = values[0]
-    if all(value == first and type(value) is type(first) for value in values):
+    # As JSON they are the same or not at any depth, while True == 1.
+    if len({json.dumps(value, sort_keys=True) for value in values}) == 1:
         return {"all": first}
     if isinstance(first, dict) and all(isinstance(value, dict) and value.keys() == first.keys() for value in values):
         return {"dict": {key: fold([value[key] for value in values]) for key in first}}
