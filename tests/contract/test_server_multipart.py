@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 import requests
+import xxhash
 from aistore.sdk import Bucket
 from aistore.sdk.errors import AISError, ErrBckNotFound, ErrObjNotFound
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from tests.contract.conftest import Server
 
@@ -41,14 +43,41 @@ def test_parts_come_in_any_order(bucket: Bucket) -> None:
     assert bucket.object("dir/in parts").props.size == sum(map(len, parts.values()))
 
 
-def test_a_part_sent_again_replaces_the_first(ais: Server, bucket: Bucket) -> None:
+@pytest.mark.parametrize("numbers", [[1, 2, 2], [2, 2, 1], [1, 2, 3, 1], [4, 1, 3, 2, 2, 4, 3, 1], [1, 1]])
+def test_a_part_sent_again_replaces_the_first(ais: Server, bucket: Bucket, numbers: list[int]) -> None:
     if not ais.embedded:
         pytest.skip("AIStore 5.0 cannot read an object of which a part was sent twice")
     upload = bucket.object("o").multipart_upload().create()
-    for number, content in ((1, b"11"), (2, b"xx"), (2, b"2222")):
-        upload.add_part(number).put_content(content)
+    parts: dict[int, bytes] = {}
+    for turn, number in enumerate(numbers):
+        parts[number] = bytes([turn]) * (1000 * turn + number)
+        upload.add_part(number).put_content(parts[number])
     upload.complete()
-    assert read(bucket, "o") == b"112222"
+    expected = b"".join(parts[number] for number in sorted(parts))
+    assert read(bucket, "o") == expected
+    assert bucket.object("o").head(props="checksum").checksum_value == xxhash.xxh64_hexdigest(expected)
+
+
+def test_a_complete_upload_is_forgotten(bucket: Bucket) -> None:
+    upload = bucket.object("o").multipart_upload().create()
+    upload.add_part(1).put_content(b"new")
+    upload.complete()
+    for call in (upload.complete, upload.abort, lambda: upload.add_part(2).put_content(b"x")):
+        with pytest.raises(AISError) as caught:
+            call()
+        assert caught.value.status_code == 404
+    assert read(bucket, "o") == b"new"
+
+
+def test_little_is_left_to_do_when_all_parts_are_there(tmp_path: Path) -> None:
+    server = pytest.importorskip("aistorch.server", reason="the embedded server needs aistorch[server]")
+    with server.EmbeddedAIStore(dir=tmp_path) as started:
+        upload = started.client().bucket("b").create().object("o").multipart_upload().create()
+        for number in (2, 1, 4, 3):
+            upload.add_part(number).put_content(bytes(1 << 20))
+        # The parts are in one file already, but for what it buffers.
+        assert max(file.stat().st_size for file in tmp_path.rglob("*")) > 3 << 20
+        upload.complete()
 
 
 def test_an_upload_replaces_an_object_only_when_it_is_complete(bucket: Bucket) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import shutil
 import uuid
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -37,32 +38,44 @@ class UploadMissing(HTTPError):
         )
 
 
-@dataclass
 class Upload:
     """An upload under way.
+
+    A part is joined to the object as soon as all parts before it are: what is left to do for the last request, whose
+    client does not wait for long, is little, however large the object.
 
     Attributes:
         bucket: Where the object will be.
         name: The object.
-        folder: Holds the parts, one file each.
-        parts: The file of each part that is there.
+        lock: For whoever calls `add`, `complete` or `drop`.
     """
 
-    bucket: Bucket
-    name: str
-    folder: Path
-    parts: dict[int, Path] = field(default_factory=dict)
+    def __init__(self, bucket: Bucket, name: str, folder: Path) -> None:
+        self.bucket, self.name = bucket, name
+        self.lock = asyncio.Lock()
+        self._folder = folder
+        self._waiting: dict[int, Path] = {}  # parts that are not joined yet
+        self._joined: list[int] = []  # sizes of those that are: 1, 2, 3 ...
+        self._writer = bucket.writer(name)
 
-    async def receive(self, req: Request, number: int) -> None:
-        """Stores the body of a request as a part, in place of an earlier one of that number."""
-        path = self.folder / uuid.uuid4().hex
+    async def receive(self, req: Request) -> Path:
+        """Stores the body of a request in a file."""
+        path = self._new_path()
         with path.open("xb") as file:
             async for chunk in body_chunks(req):
                 await asyncio.to_thread(file.write, chunk)
-        replaced = self.parts.get(number)
-        self.parts[number] = path
+        return path
+
+    def add(self, number: int, path: Path) -> None:
+        """Takes a file for a part, in place of an earlier one of that number."""
+        if number <= len(self._joined):
+            self._separate()
+        replaced = self._waiting.get(number)
+        self._waiting[number] = path
         if replaced is not None:
             replaced.unlink()
+        while (following := len(self._joined) + 1) in self._waiting:
+            self._join(following)
 
     def complete(self, numbers: list[int]) -> ObjectMeta:
         """Makes the object of its parts, in the order of their numbers.
@@ -74,19 +87,37 @@ class Upload:
             BadRequest: They are not those that are there, or not 1, 2, 3 ... without a gap.
         """
         wanted = sorted(set(numbers))
-        if wanted != sorted(self.parts) or wanted != list(range(1, len(wanted) + 1)) or not wanted:
-            have = sorted(self.parts)
+        have = [*range(1, len(self._joined) + 1), *sorted(self._waiting)]
+        if wanted != have or self._waiting or not wanted:
             raise BadRequest(f"cannot complete with parts {wanted}: have {have}, and all of 1..n are needed")
-        with self.bucket.writer(self.name) as writer:
-            for number in wanted:
-                with self.parts[number].open("rb") as part:
-                    while piece := part.read(_PIECE):
-                        writer.write(piece)
-            return writer.commit()
+        return self._writer.commit()
 
     def drop(self) -> None:
         """Removes the parts."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        self._writer.abort()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _join(self, number: int) -> None:
+        size = 0
+        with self._waiting[number].open("rb") as part:
+            while piece := part.read(_PIECE):
+                size += self._writer.write(piece)
+        self._joined.append(size)
+        self._waiting.pop(number).unlink()
+
+    def _separate(self) -> None:
+        """Makes parts of the object again, which is rare enough to copy them."""
+        with self._writer.written() as file:
+            for number, size in enumerate(self._joined, 1):
+                path = self._waiting[number] = self._new_path()
+                with path.open("xb") as part:
+                    while piece := file.read(min(_PIECE, size - part.tell())):
+                        part.write(piece)
+        self._writer.abort()
+        self._writer, self._joined = self.bucket.writer(self.name), []
+
+    def _new_path(self) -> Path:
+        return self._folder / uuid.uuid4().hex
 
 
 class Uploads:
@@ -116,6 +147,16 @@ class Uploads:
             raise UploadMissing(upload_id, req.key.cname(req.object_name))
         return upload
 
+    @asynccontextmanager
+    async def alone(self, req: Request) -> AsyncIterator[Upload]:
+        """The upload that a request is about, when no other request is busy with it.
+
+        Raises:
+            UploadMissing: It does not exist, or another request has just ended it.
+        """
+        async with self.get(req).lock:
+            yield self.get(req)
+
     async def end(self, req: Request) -> None:
         """Forgets the upload that a request is about.
 
@@ -140,23 +181,31 @@ async def put_part(req: Request) -> web.StreamResponse:
     number = int(text) if text.isascii() and text.isdigit() else 0
     if not 1 <= number <= MAX_PARTS:
         raise BadRequest(f"invalid part number {text!r}: use 1 to {MAX_PARTS}")
-    await upload.receive(req, number)
+    path = await upload.receive(req)
+    async with req.app.uploads.alone(req):
+        try:
+            await asyncio.to_thread(upload.add, number, path)
+        except OSError:  # what is in the object's file by now, nobody knows
+            await req.app.uploads.end(req)
+            raise
     return web.Response()
 
 
 @routes.action("POST", "objects", "mpt-complete")
 async def complete_upload(req: Request) -> web.StreamResponse:
     """Makes the object appear."""
-    upload, numbers = req.app.uploads.get(req), _numbers((await req.action()).value)
-    meta = await asyncio.to_thread(upload.complete, numbers)
-    await req.app.uploads.end(req)
+    numbers = _numbers((await req.action()).value)
+    async with req.app.uploads.alone(req) as upload:
+        meta = await asyncio.to_thread(upload.complete, numbers)
+        await req.app.uploads.end(req)
     return web.Response(headers=object_headers(upload.bucket, meta))
 
 
 @routes.query("DELETE", "objects", "uploadId")
 async def abort_upload(req: Request) -> web.StreamResponse:
     """Forgets an upload and its parts."""
-    await req.app.uploads.end(req)
+    async with req.app.uploads.alone(req):
+        await req.app.uploads.end(req)
     return web.Response()
 
 

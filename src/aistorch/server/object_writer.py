@@ -54,6 +54,12 @@ class ObjectWriter:
         if self._pending_size >= _THREAD_FROM:
             await asyncio.to_thread(self._write_pending)
 
+    def written(self) -> IO[bytes]:
+        """What was written so far, as a file at offset 0."""
+        self._write_pending()
+        self._file.flush()
+        return self._aside.open("rb")
+
     def commit(self) -> ObjectMeta:
         """Makes the object visible.
 
