@@ -16,6 +16,7 @@ import pytest
 import requests
 import xxhash
 from aistore.sdk import Bucket, Client
+from aistore.sdk.obj.multipart_upload import MultipartUpload
 
 from aistorch import MemberIndex, RetryPolicy, ShardWriter
 from aistorch.errors import (
@@ -146,6 +147,16 @@ def test_large_shards_go_in_parts(bucket: Bucket) -> None:
         stored = bucket.object(shard.name).head(props="checksum").checksum_value
         index = MemberIndex.from_bytes(read(bucket, f"{shard.name}.idx"), shard.name)
         assert stored == xxhash.xxh64_hexdigest(archive) == f"{index.shard_checksum:016x}"
+
+
+def test_a_shard_is_there_when_only_the_answer_was_lost(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
+    complete = MultipartUpload.complete
+    # As the SDK does where the answer to the first request is late.
+    monkeypatch.setattr(MultipartUpload, "complete", lambda upload: (complete(upload), complete(upload)))
+    with ShardWriter(bucket) as writer:
+        for number in range(3):
+            writer.write(str(number), {"bin": content(str(number), 7 * MIB)})
+    assert len(by_tarfile(read(bucket, "shard-000000.tar"))) == 3
 
 
 def test_the_same_samples_make_the_same_shards(bucket: Bucket) -> None:
@@ -299,6 +310,18 @@ class TestFaults:
             self.write(server, 40, timeout=0.5)
         assert one_late_answer.hits == 1
         assert names_in(server.client().bucket("b")) == []
+
+    def test_a_shard_that_could_not_be_completed_is_an_error(self, server: Any) -> None:
+        bucket = server.client().bucket("b")
+        bucket.object("shard-000000.tar").get_writer().put_content(b"another")
+        fault = server.faults.status(404, method="POST", after=1)
+        with ShardWriter(bucket, retry=QUICK, overwrite=True) as writer:
+            for number in range(20):
+                writer.write(str(number), {"bin": content(str(number), MIB)})
+            with pytest.raises(WriteError, match=r"shard-000000\.tar could not be written"):
+                writer.close()
+        assert fault.hits == 1
+        assert read(bucket, "shard-000000.tar") == b"another"
 
     def test_a_refusal_for_want_of_a_token_tells_what_to_do(self, server: Any) -> None:
         server.faults.status(401, method="PUT")

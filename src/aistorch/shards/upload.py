@@ -81,7 +81,8 @@ class Upload:
                 put(self._settings, self._target({}), self._take(), self._retry, repeatable=True)
             else:
                 self._send_part()
-                self._parts.complete()
+                self._parts.wait()
+                self._complete(self._parts)
         return self._digest.intdigest()
 
     def abort(self) -> None:
@@ -109,6 +110,21 @@ class Upload:
             self._parts = _Parts(self._bucket, self._name)
         body, target = self._take(), self._target(self._parts.next_query())
         self._parts.send(lambda: put(self._settings, target, body, self._retry, repeatable=False))
+
+    def _complete(self, parts: _Parts) -> None:
+        try:
+            parts.complete()
+        except _FAILURES:
+            # Once complete, the upload is unknown: to repeat a request whose answer was lost or late fails with 404.
+            if not self._is_stored():
+                raise
+
+    def _is_stored(self) -> bool:
+        try:
+            found = self._bucket.object(self._name).head(props="size,checksum")
+        except _FAILURES:
+            return False
+        return (found.size, found.checksum_value) == (self.size, self._digest.hexdigest())
 
     def _target(self, query: Mapping[str, object]) -> str:
         path = f"{self._settings.path}/objects/{quote(self._bucket.name)}/{quote(self._name)}"
@@ -141,21 +157,21 @@ class _Parts:
 
     def send(self, put_part: Callable[[], None]) -> None:
         """Sends a part as soon as the one before it is stored; raises what came of that one."""
-        self._wait()
+        self.wait()
         self._under_way = self._thread.submit(put_part)
 
+    def wait(self) -> None:
+        """Returns when all parts are stored; raises what came of the last one."""
+        if self._under_way is not None:
+            self._under_way.result()
+
     def complete(self) -> None:
-        self._wait()
         self._thread.shutdown()
         self._upload.complete()
 
     def abort(self) -> None:
         self._thread.shutdown(cancel_futures=True)
         self._upload.abort()
-
-    def _wait(self) -> None:
-        if self._under_way is not None:
-            self._under_way.result()
 
 
 def _cause(error: Exception, status: int) -> str:
