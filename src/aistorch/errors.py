@@ -29,7 +29,7 @@ class EmptyListingWarning(AIStorchWarning):
 
 
 class StaleShardIndexWarning(AIStorchWarning):
-    """The index beside a shard is damaged or belongs to an earlier version of it, so the shard is read without."""
+    """The index beside a shard is damaged, gone or of an earlier version of it, so the shard is read without."""
 
 
 class UnequalLengthsWarning(AIStorchWarning):

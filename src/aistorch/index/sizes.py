@@ -1,4 +1,4 @@
-"""Sizes of objects that were named, not listed."""
+"""Sizes and checksums of objects that were named, not listed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import requests
 from aistore.sdk import Bucket
 from aistore.sdk.errors import AISError
 
-from aistorch.index.columns import UNKNOWN_SIZE
+from aistorch.index.columns import UNKNOWN_CHECKSUM, UNKNOWN_SIZE, parse_checksums
 from aistorch.index.endpoint import translate
 from aistorch.index.object_index import ObjectIndex
 
@@ -21,12 +21,14 @@ _AT_ONCE = 16
 def with_sizes(index: ObjectIndex, buckets: Sequence[Bucket | None]) -> ObjectIndex:
     """The same objects, each with its size; where the listing did not tell it, the server is asked for that object.
 
+    With the size comes the checksum, where the server keeps one.
+
     Args:
         index: What was listed.
         buckets: By the number that `index.sources` holds; nothing is asked of None.
 
     Returns:
-        ObjectIndex: The size of an object that the server does not tell either stays unknown: reading it says why.
+        ObjectIndex: What the server does not tell of an object either stays unknown: reading it says why.
 
     Raises:
         EndpointUnreachableError: Nothing answers.
@@ -35,17 +37,19 @@ def with_sizes(index: ObjectIndex, buckets: Sequence[Bucket | None]) -> ObjectIn
     wanted = [(position, bucket) for position, bucket in asked if bucket is not None]
     if not wanted:
         return index
-    sizes = index.sizes.copy()
+    sizes, checksums = index.sizes.copy(), index.checksums.copy()
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        found = pool.map(lambda each: _size_of(each[1], index.name(each[0])), wanted)
-        sizes[[position for position, _ in wanted]] = list(found)
-    return replace(index, sizes=sizes)
+        found = list(pool.map(lambda each: _size_and_checksum(each[1], index.name(each[0])), wanted))
+    positions = [position for position, _ in wanted]
+    sizes[positions], checksums[positions] = zip(*found, strict=True)
+    return replace(index, sizes=sizes, checksums=checksums)
 
 
-def _size_of(bucket: Bucket, name: str) -> int:
+def _size_and_checksum(bucket: Bucket, name: str) -> tuple[int, int]:
     try:
-        return int(bucket.object(name).props.size)
+        props = bucket.object(name).props
     except AISError:
-        return UNKNOWN_SIZE
+        return UNKNOWN_SIZE, UNKNOWN_CHECKSUM
     except requests.RequestException as error:
         raise translate(error, bucket) from error
+    return int(props.size), int(parse_checksums([props.checksum_value])[0])

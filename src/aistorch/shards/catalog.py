@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
-from aistorch.errors import ShardError, ShardIndexError, StaleShardIndexWarning
+from aistorch.errors import ObjectNotFoundError, ShardError, ShardIndexError, StaleShardIndexWarning
 from aistorch.fetch.buffers import BufferPool
 from aistorch.fetch.chunks import CHUNK_SIZE, Extent, stream_chunks
 from aistorch.fetch.reader import Reader, bucket_of
@@ -125,11 +125,11 @@ class Catalog:
 
     def _facts_of(self, shards: Iterable[int]) -> list[Facts]:
         wanted = list(shards)
-        stored = [shard for shard in wanted if shard not in self._facts and shard in self._stored]
-        for shard, index in self._read_indices(stored):
+        unknown = [shard for shard in dict.fromkeys(wanted) if shard not in self._facts]
+        for shard, index in self._read_indices([shard for shard in unknown if shard in self._stored]):
             if index is not None:
                 self._facts[shard] = Facts.of_index(index)
-        unknown = [shard for shard in wanted if shard not in self._facts and self.ask_server(shard) is None]
+        unknown = [shard for shard in unknown if shard not in self._facts and self.ask_server(shard) is None]
         for shard, entries, _ in self._scan(unknown):
             self._facts[shard] = Facts.of_names(entry[0] for entry in entries)
         return [self._facts[shard] for shard in wanted]
@@ -137,9 +137,25 @@ class Catalog:
     def _read_indices(self, shards: list[int]) -> Iterator[tuple[int, MemberIndex | None]]:
         for first in range(0, len(shards), _BLOCK):
             block = shards[first : first + _BLOCK]
-            part = self._indices.take(np.array([self._stored[shard] for shard in block], dtype=np.int64))
-            for shard, (_, content) in zip(block, self.reader.read(part), strict=True):
+            try:
+                contents = self._contents(block)
+            except ObjectNotFoundError:  # deleted since the listing; one by one it shows which
+                for shard in block:
+                    yield shard, self._if_there(shard)
+                continue
+            for shard, content in zip(block, contents, strict=True):
                 yield shard, self._usable(shard, content)
+
+    def _contents(self, shards: list[int]) -> list[bytes]:
+        part = self._indices.take([self._stored[shard] for shard in shards])
+        return [content for _, content in self.reader.read(part)]
+
+    def _if_there(self, shard: int) -> MemberIndex | None:
+        try:
+            return self._usable(shard, self._contents([shard])[0])
+        except ObjectNotFoundError:
+            self._give_up(shard, f"the index of {self.url(shard)} has been deleted since it was listed")
+            return None
 
     def _usable(self, shard: int, content: bytes) -> MemberIndex | None:
         try:
@@ -155,7 +171,7 @@ class Catalog:
 
     def _give_up(self, shard: int, cause: str) -> None:
         del self._stored[shard]
-        warnings.warn(f"{cause}; it is read without", StaleShardIndexWarning, stacklevel=2)
+        warnings.warn(f"{cause}; the shard is read without it", StaleShardIndexWarning, stacklevel=2)
 
     def _scan(self, shards: Sequence[int]) -> Iterator[tuple[int, list[Entry], bool]]:
         """One pass over the headers of shards: each with its files, and whether it is compressed."""
