@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from urllib.parse import quote
 
 from aistorch.errors import TruncatedShardError
@@ -12,13 +12,14 @@ from aistorch.fetch.request import UNKNOWN_SIZE, Request
 from aistorch.fetch.routes import requests_for
 from aistorch.index.archive_listing import ArchivedFile, archived_files
 from aistorch.index.object_index import ObjectIndex
+from aistorch.shards.grouping import split_name
 from aistorch.shards.tar import Member
 
 ZIP_SUFFIX = ".zip"
 
 
 def zip_members(reader: Reader, shard: ObjectIndex) -> Iterator[list[Member]]:
-    """The files of one shard, sorted by name, in lists of one or more; many are under way at once.
+    """The files of one shard in the order of `sample_by_sample`, in lists of one or more; many are under way at once.
 
     Args:
         reader: How they are read.
@@ -31,11 +32,23 @@ def zip_members(reader: Reader, shard: ObjectIndex) -> Iterator[list[Member]]:
     bucket, settings = bucket_of(reader.sources[source]), reader.channels[reader.channel_of(source)]
     if bucket is None or settings is None:
         return
-    files = list(archived_files(bucket, shard.name(0)))
+    files = sample_by_sample(archived_files(bucket, shard.name(0)))
     with engines.lend(settings, reader.config) as engine:
         whole = next(requests_for(shard, reader.routes, engines.cluster(settings)))
         for run in engine.deliver(_request(whole, position, file) for position, file in enumerate(files)):
             yield [_member(whole.url, files[request.position], bytes(content)) for request, content in run]
+
+
+def sample_by_sample(listed: Iterable[ArchivedFile]) -> list[ArchivedFile]:
+    """The same files, those of a sample together: where its first one is listed, in the order of the listing.
+
+    Sorted by name they are not always: `a.d/x.jpg` is listed between `a.cls` and `a.jpg`.
+    """
+    samples: dict[tuple[str, bool], list[ArchivedFile]] = {}
+    for file in listed:
+        split = split_name(file.name)
+        samples.setdefault((split[0], True) if split else (file.name, False), []).append(file)
+    return [file for files in samples.values() for file in files]
 
 
 def _request(whole: Request, position: int, file: ArchivedFile) -> Request:
