@@ -12,7 +12,7 @@ from unittest.mock import MagicMock, Mock, patch
 
 import pytest
 import requests
-from aistore.sdk import Bucket, Client
+from aistore.sdk import AISSource, Bucket, Client
 from aistore.sdk.enums import Colocation
 from aistore.sdk.errors import ErrObjNotFound
 from aistore.sdk.obj.object import Object
@@ -182,6 +182,21 @@ def test_what_cannot_be_read_is_left_out_where_asked(
     assert list(AISBatchIterDataset(filled.objects(obj_names=["gone"]), cont_on_err=True, config=config)) == []
 
 
+def test_what_a_source_of_ones_own_lists_is_left_out_where_asked(filled: Bucket) -> None:
+    class Named(AISSource):
+        def list_all_objects_iter(self, prefix: str = "", props: str = "name,size") -> Any:
+            return (filled.object(name) for name in ("train/001", "gone", "train/002"))
+
+        def list_urls(self, prefix: str = "", etl: Any = None) -> Any:
+            raise NotImplementedError
+
+        client = filled.client
+
+    with pytest.raises(ObjectNotFoundError, match="gone"):
+        list(AISBatchIterDataset(Named()))
+    assert list(AISBatchIterDataset(Named(), cont_on_err=True)) == EXPECTED[1:3]
+
+
 def test_wrong_arguments(client: Client, filled: Bucket) -> None:
     with pytest.raises(InvalidArgumentError, match="max_batch_size is 0"):
         AISBatchIterDataset(filled, client, max_batch_size=0)
@@ -212,7 +227,8 @@ def test_a_subclass_may_choose_objects(client: Client, filled: Bucket) -> None:
     group = filled.objects(obj_names=["train/001", "gone", "train/002", "train/003"])
     with pytest.raises(ObjectNotFoundError, match="gone"):
         list(EverySecond(group, client))
-    assert [name for name, _ in EverySecond(group, client, cont_on_err=True)] == ["train/003"]
+    for given in (client, None):
+        assert [name for name, _ in EverySecond(group, given, cont_on_err=True)] == ["train/003"]
 
 
 def mocked_object(name: str, body: bytes) -> MagicMock:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import pickle
 import threading
@@ -10,19 +11,26 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 import requests
+import tenacity
 from aistore.sdk import Bucket, Client
+from aistore.sdk.batch.batch import Batch
 from aistore.sdk.errors import AISError, ErrETLAlreadyExists, ErrETLNotFound
 from aistore.sdk.etl import ETLConfig
 from aistore.sdk.etl.etl import Etl
 from aistore.sdk.etl.webserver.http_multi_threaded_server import HTTPMultiThreadedServer
 from aistore.sdk.obj.object import Object
+from aistore.sdk.retry_config import RetryConfig
+from urllib3 import Retry
 
-from aistorch import AISDataset, AISIterDataset, AISMapDataset
+from aistorch import AISBatchIterDataset, AISDataset, AISIterDataset, AISMapDataset, AISParallelMapDataset
 from aistorch.config import ReadConfig, RetryPolicy
-from aistorch.errors import ObjectNotFoundError, TransformError
+from aistorch.datasets.object_buffer import ObjectBuffer
+from aistorch.errors import ArgumentTypeError, ObjectNotFoundError, TransformError
+from aistorch.fetch.request import Request
 from tests.contract.conftest import Server
 from tests.support.loading import error_of, load
 from tests.support.objects import content, new_bucket
@@ -31,7 +39,7 @@ _NEEDS = "ETLs of a real cluster run in Kubernetes: set AIS_ENDPOINT to a cluste
 
 CONTENTS = {f"o{size}": content(f"etl{size}", size) for size in (0, 1, 4096, 300_000, 2_000_000)}
 CONTENTS |= {f"s{number:02}": b"%d" % number for number in range(20)}
-KINDS = [AISMapDataset, AISIterDataset, AISDataset]
+KINDS = [AISMapDataset, AISIterDataset, AISDataset, AISBatchIterDataset, AISParallelMapDataset]
 QUICK = ReadConfig(retry=RetryPolicy(attempts=4, backoff=0.01))
 
 
@@ -101,10 +109,18 @@ def dataset_of(kind: Any, bucket: Bucket, etl: Any, config: ReadConfig | None = 
     return kind(ais_source_list=[bucket], etl_name=etl, config=config)
 
 
+def loaded(dataset: Any, *args: Any, **options: Any) -> dict[str, bytes]:
+    """All contents, those in buffers too; each object must come once."""
+    samples = load(dataset, *args, **options)
+    found = {name: bytes(content) for name, content in samples}
+    assert len(found) == len(samples)
+    return found
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("workers", [0, 2])
 def test_datasets_read_what_the_etl_makes(kind: Any, workers: int, bucket: Bucket, etl: str) -> None:
-    assert dict(load(dataset_of(kind, bucket, etl), workers, "fork", batch_size=4)) == expected()
+    assert loaded(dataset_of(kind, bucket, etl), workers, "fork", batch_size=4) == expected()
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -113,7 +129,15 @@ def test_datasets_read_what_the_etl_makes(kind: Any, workers: int, bucket: Bucke
 )
 def test_arguments_reach_the_etl(kind: Any, given: Any, seen: str, bucket: Bucket, etl: str) -> None:
     dataset = pickle.loads(pickle.dumps(dataset_of(kind, bucket, ETLConfig(etl, args=given))))
-    assert dict(load(dataset, batch_size=8)) == expected(seen)
+    assert loaded(dataset, batch_size=8) == expected(seen)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_etl_is_named(kind: Any, bucket: Bucket) -> None:
+    for nothing in ("", ETLConfig(), None):
+        assert loaded(dataset_of(kind, bucket, nothing), batch_size=8) == CONTENTS
+    with pytest.raises(ArgumentTypeError, match="etl_name must be a str or an ETLConfig, not int"):
+        dataset_of(kind, bucket, 3)
 
 
 def test_the_sdk_reads_the_same(ais: Server, bucket: Bucket, etl: str) -> None:
@@ -148,6 +172,67 @@ def test_an_object_that_the_etl_cannot_take_is_named(kind: Any, workers: int, ai
         assert f"the ETL '{etl}'" in str(error)
         if ais.embedded:  # the SDK's own server keeps the cause in its log
             assert "ValueError: cannot decode 7 bytes" in str(error)
+
+
+# GetBatch knows no ETL, and AIStore no range of what one makes
+
+
+@pytest.mark.parametrize("mode", ["batch", "auto"])
+def test_getbatch_is_not_asked(mode: Any, ais: Server, bucket: Bucket, etl: str) -> None:
+    dataset = AISBatchIterDataset(bucket, ais.client(), etl_name=etl, max_batch_size=3, config=ReadConfig(mode=mode))
+    with patch.object(Batch, "get", side_effect=AssertionError("GetBatch was asked")):
+        assert list(dataset) == sorted(expected().items())
+        shuffled = AISBatchIterDataset(bucket, etl_name=etl, shuffle=True, seed=5)
+        samples = iter(shuffled)
+        taken = [next(samples) for _ in range(9)]
+        resumed = AISBatchIterDataset(bucket, etl_name=etl, shuffle=True, seed=5)
+        resumed.load_state_dict(shuffled.state_dict())
+        assert dict(taken + list(resumed)) == expected()
+        assert len(dataset) == len(expected())
+
+
+def fails_in_places(number: int) -> bytes:
+    return b"bad" if number % 4 == 1 else b"%d" % number
+
+
+class Chosen(AISBatchIterDataset):
+    def _create_objects_iter(self, sources: Any = None) -> Iterator[Object]:
+        yield from super()._create_objects_iter(sources)
+
+
+@pytest.mark.parametrize("kind", [AISBatchIterDataset, Chosen])
+@pytest.mark.parametrize("with_client", [False, True])
+def test_what_the_etl_cannot_take_is_left_out_where_asked(
+    kind: Any, with_client: bool, ais: Server, etl: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = client_that_asks_once(ais)
+    contents = {f"o{number:02}": fails_in_places(number) for number in range(12)}
+    with new_bucket(client, contents) as bucket:
+        given = client if with_client else None
+        dataset = kind(bucket, given, max_batch_size=5, cont_on_err=True, etl_name=etl)
+        with caplog.at_level(logging.WARNING, "aistorch"):
+            assert list(dataset) == [(name, data[::-1] * 2) for name, data in contents.items() if data != b"bad"]
+        assert [f"ais://{bucket.name}/o{number:02} " in caplog.text for number in (0, 1, 5, 9)] == [False] + [True] * 3
+        with pytest.raises(TransformError, match=f"ais://{bucket.name}/o01 could not be transformed"):
+            list(kind(bucket, given, max_batch_size=5, etl_name=etl))
+
+
+def client_that_asks_once(ais: Server) -> Client:
+    """What a subclass chooses is read by the SDK, whose client asks a failing ETL for 90 s else."""
+    http = Retry(0, redirect=None, status_forcelist=[500])
+    network = tenacity.Retrying(stop=tenacity.stop_after_attempt(1), reraise=True)
+    return Client(ais.endpoint, retry_config=RetryConfig(http, network))
+
+
+@pytest.mark.parametrize("num_workers", [0, 1, 8])
+def test_large_objects_come_whole(num_workers: int, ais: Server, etl: str) -> None:
+    large = content("large", 20 << 20)
+    with new_bucket(ais.client(), {"large": large, "small": b"ab"}) as bucket:
+        dataset = AISParallelMapDataset(bucket, num_workers=num_workers, etl_name=etl)
+        with patch.object(Request, "split", side_effect=AssertionError("ranges were asked for")):
+            samples = pickle.loads(pickle.dumps(dataset)).__getitems__([1, 0])
+    assert [type(body) for _, body in samples] == [ObjectBuffer if num_workers else bytes] * 2
+    assert [(name, bytes(body)) for name, body in samples] == [("small", b"baba"), ("large", large[::-1] * 2)]
 
 
 def test_a_failing_object_is_not_asked_for_again_and_again(ais: Server, etl: str) -> None:

@@ -8,6 +8,7 @@ from functools import cached_property
 
 from aistore.sdk import Client
 from aistore.sdk.enums import Colocation
+from aistore.sdk.etl import ETLConfig
 
 from aistorch.config import ReadConfig
 from aistorch.datasets.by_position import Place
@@ -16,6 +17,7 @@ from aistorch.errors import InvalidArgumentError
 from aistorch.fetch.batch import BatchOptions
 from aistorch.fetch.client_batch import read_by_client
 from aistorch.fetch.engine import Sample
+from aistorch.fetch.foreign import read_objects
 from aistorch.fetch.reader import Reader
 from aistorch.order.deal import Even
 from aistorch.sources.resolve import PrefixMap, SourceList
@@ -50,6 +52,8 @@ class AISBatchIterDataset(AISIterDataset):
         even: See `AISIterDataset`.
         rank: See `AISIterDataset`.
         world_size: See `AISIterDataset`.
+        etl_name (str | ETLConfig): An ETL that exists on the cluster, applied to each object. GetBatch knows none, so
+            all objects are read by plain GETs then, whatever `mode` says.
     """
 
     def __init__(
@@ -74,6 +78,7 @@ class AISBatchIterDataset(AISIterDataset):
         even: Even = "pad",
         rank: int | None = None,
         world_size: int | None = None,
+        etl_name: str | ETLConfig | None = None,
     ) -> None:
         if max_batch_size < 1:
             raise InvalidArgumentError(f"max_batch_size is {max_batch_size}; it must be 1 or more")
@@ -83,6 +88,7 @@ class AISBatchIterDataset(AISIterDataset):
         super().__init__(
             ais_source_list,
             prefix_map,
+            etl_name,
             show_progress=show_progress,
             partition_sources_by_worker=partition_sources_by_worker,
             client_url=client_url,
@@ -111,11 +117,14 @@ class AISBatchIterDataset(AISIterDataset):
     @cached_property
     def _reader(self) -> Reader:
         sources = [selection.source for selection in self._selections]
-        return Reader(sources, self._config, batch=self._options)
+        return Reader(sources, self._config, self._etl, self._options)
 
     def _runs(self, place: Place) -> Iterator[list[Sample]]:
         # A client that is none of the SDK's is a test's, and the objects it hands out lie nowhere.
         stand_in = self.client is not None and not isinstance(self.client, Client)
-        if self.client is None or not (self._chooses_objects or stand_in):
+        if not (self._chooses_objects or stand_in):
             return super()._runs(place)
-        return read_by_client(self.client, self._chosen_objects(place.world), self._options)
+        objects = self._chosen_objects(place.world)
+        if self.client is None or self._etl is not None:
+            return read_objects(objects, self._etl, self.cont_on_err)
+        return read_by_client(self.client, objects, self._options)

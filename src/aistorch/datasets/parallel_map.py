@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import cast
 
+from aistore.sdk.etl import ETLConfig
+
 from aistorch.config import ReadConfig
 from aistorch.datasets.map import AISMapDataset
 from aistorch.datasets.object_buffer import ObjectBuffer
@@ -29,6 +31,8 @@ class AISParallelMapDataset(AISMapDataset):
         urls_list: See `AISBaseMapDataset`.
         show_progress: See `AISBaseMapDataset`.
         config (ReadConfig): How objects are read; `num_workers` comes before its `in_flight`.
+        etl_name (str | ETLConfig): An ETL that exists on the cluster, applied to each object. AIStore has no ranges of
+            what it makes, so each comes whole, by one request.
     """
 
     def __init__(
@@ -41,6 +45,7 @@ class AISParallelMapDataset(AISMapDataset):
         urls_list: str | Sequence[str] | None = None,
         show_progress: bool = False,
         config: ReadConfig | None = None,
+        etl_name: str | ETLConfig | None = None,
     ) -> None:
         config = config or ReadConfig()
         if num_workers:
@@ -50,6 +55,7 @@ class AISParallelMapDataset(AISMapDataset):
         super().__init__(
             ais_source_list,
             prefix_map,
+            etl_name,
             client_url=client_url,
             urls_list=urls_list,
             show_progress=show_progress,

@@ -107,6 +107,10 @@ class BatchStream:
                 return
         yield from self._batches(groups)
 
+    def stream_without(self, pages: Iterator[ObjectIndex]) -> Iterator[list[Sample]]:
+        """The same by plain GETs alone, where GetBatch cannot be asked: it knows no ETL."""
+        return self._get(self._groups(pages))
+
     def _trial(self, groups: Iterator[ObjectIndex]) -> Iterator[list[Sample]]:
         by_get, by_batch = _Pace(), _Pace()
         yield from by_get.over(self._get(islice(groups, TRIAL)))

@@ -9,7 +9,6 @@ from itertools import islice
 from aistore.sdk import Client
 from aistore.sdk.obj.object import Object
 
-from aistorch.errors import ReadError
 from aistorch.fetch.batch import FAILURES, BatchOptions
 from aistorch.fetch.engine import Sample
 from aistorch.fetch.foreign import read_objects
@@ -32,7 +31,7 @@ def read_by_client(client: Client, objects: Iterator[Object], options: BatchOpti
         yield [
             sample
             for position, obj in enumerate(group)
-            for sample in ([found[position]] if position in found else _by_itself(obj, options))
+            for sample in ([found[position]] if position in found else _by_itself(obj, options.skip_failed))
         ]
 
 
@@ -55,11 +54,5 @@ def _found(client: Client, group: list[Object], options: BatchOptions) -> dict[i
     return found
 
 
-def _by_itself(obj: Object, options: BatchOptions) -> list[Sample]:
-    try:
-        return [sample for run in read_objects([obj]) for sample in run]
-    except ReadError as error:
-        if not options.skip_failed:
-            raise
-        logger.warning("left out: %s", error)
-        return []
+def _by_itself(obj: Object, skip_failed: bool) -> list[Sample]:
+    return [sample for run in read_objects([obj], skip_failed=skip_failed) for sample in run]

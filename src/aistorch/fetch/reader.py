@@ -87,7 +87,8 @@ class Reader:
         settings = self.channels[channel]
         if settings is None:
             for page in pages:
-                yield from read_objects((page.foreign[position] for position in range(len(page))), self.etl)
+                objects = (page.foreign[position] for position in range(len(page)))
+                yield from read_objects(objects, self.etl, self.batch.skip_failed)
             return
         with engines.lend(settings, self.config) as engine:
 
@@ -95,11 +96,12 @@ class Reader:
                 # What GetBatch left out is put in its place by order.
                 return engine.stream(self._requests(settings, pages), in_order or self.config.mode != "get")
 
-            if self.config.mode == "get" or self.etl is not None:
+            if self.config.mode == "get":
                 yield from by_get(pages)
             else:
                 cluster = engines.cluster(settings)
-                yield from BatchStream(cluster, self.config, self._batch_bucket, by_get, self.batch).stream(pages)
+                stream = BatchStream(cluster, self.config, self._batch_bucket, by_get, self.batch)
+                yield from stream.stream(pages) if self.etl is None else stream.stream_without(pages)
 
     def _batch_bucket(self, group: ObjectIndex) -> Bucket | None:
         """The bucket of a group; None for one in a namespace, which the SDK does not tell GetBatch."""
