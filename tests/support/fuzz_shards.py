@@ -31,7 +31,8 @@ import zstandard
 from aistorch.errors import DuplicateMemberError, ScatteredSampleError, ShardError
 from aistorch.shards.compression import decompressor_for
 from aistorch.shards.grouping import Grouper
-from aistorch.shards.tar import NO_RANGE, Entry, File, TarHeaders, TarStream
+from aistorch.shards.tar import Entry, TarHeaders, TarStream
+from aistorch.shards.tar_contents import NO_RANGE, File
 from aistorch.shards.tar_header import clean_name
 from tests.support.tars import (
     checksummed,
@@ -140,10 +141,11 @@ def group(grouper: Grouper, found: list[File]) -> None:
 
 
 def read_headers(parts: list[bytes]) -> list[Entry]:
-    headers, found = TarHeaders(SHARD), []
+    headers = TarHeaders(SHARD)
+    found: list[Entry] = []
     try:
         for part in parts:
-            found += headers.feed(part)
+            found += map(Entry.of, headers.feed(part))
     except ShardError:
         pass
     return found

@@ -12,7 +12,7 @@ from aistore.sdk import Bucket, Client
 
 from aistorch import MemberIndex
 from aistorch.shards.member_index import INDEX_SUFFIX
-from aistorch.shards.tar import TarHeaders
+from aistorch.shards.tar import Entry, TarHeaders
 from tests.support.objects import content, new_bucket
 from tests.support.tars import pack
 
@@ -64,7 +64,7 @@ def indexed(name: str, files: Files) -> dict[str, bytes]:
 
 
 def index_of(name: str, data: bytes) -> MemberIndex:
-    return MemberIndex.from_entries(TarHeaders(name).feed(data), len(data), xxhash.xxh64_intdigest(data))
+    return MemberIndex.from_entries(map(Entry.of, TarHeaders(name).feed(data)), len(data), xxhash.xxh64_intdigest(data))
 
 
 @contextmanager

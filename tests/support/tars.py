@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 from typing import Literal, TypeVar
 
-from aistorch.shards.tar import NO_RANGE, File, TarStream
+from aistorch.shards.tar import TarStream
+from aistorch.shards.tar_contents import NO_RANGE, File
 
 Found = TypeVar("Found")
 Regions = Sequence[tuple[int, bytes]]

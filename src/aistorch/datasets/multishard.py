@@ -181,7 +181,7 @@ class _Row:
         return chain.from_iterable(run.samples for run in reader.stream(pieces))
 
     def _open(self, piece: Piece, _: int, __: int) -> FileStream:
-        return FileStream(self.catalog.url(piece.shard), piece)
+        return FileStream(piece)
 
     def __str__(self) -> str:
         return str(Selection(self.source.bucket, self.source.prefix or ""))

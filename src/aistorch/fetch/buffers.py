@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import mmap
+from typing import cast
 
 _new = ctypes.pythonapi.PyBytes_FromStringAndSize
 _new.argtypes, _new.restype = [ctypes.c_void_p, ctypes.c_ssize_t], ctypes.py_object
@@ -29,6 +30,21 @@ def new_body(size: int) -> tuple[bytes, memoryview]:
     return body, view
 
 
+class _Memory(mmap.mmap):
+    """Memory of a pool. A slice of it is `bytes`, made in half the time that a slice of a view takes."""
+
+
+def sliced_to_bytes(content: bytes | memoryview) -> bytes:
+    """Something with the same bytes, of which each slice within its length is `bytes`; it may be longer.
+
+    A pool's memory is given as it is, any other view is copied.
+    """
+    if isinstance(content, bytes):
+        return content
+    # Views of a pool's memory begin where it begins.
+    return cast(bytes, content.obj) if isinstance(content.obj, _Memory) else bytes(content)
+
+
 class BufferPool:
     """Memory that is used again, for bytes that nobody keeps: memory that is new costs more than to receive into it.
 
@@ -45,7 +61,7 @@ class BufferPool:
 
     def take(self) -> memoryview:
         """A buffer with whatever is in it."""
-        return self._free.pop() if self._free else memoryview(mmap.mmap(-1, self.size, flags=_FLAGS))
+        return self._free.pop() if self._free else memoryview(_Memory(-1, self.size, flags=_FLAGS))
 
     def give_back(self, buffer: memoryview) -> None:
         """Takes a buffer that nobody will look at any more."""

@@ -17,7 +17,8 @@ from aistorch.index.sizes import with_sizes
 from aistorch.shards.compression import Decompressor, decompressor_for
 from aistorch.shards.facts import Facts
 from aistorch.shards.member_index import INDEX_SUFFIX, MemberIndex
-from aistorch.shards.tar import NO_RANGE, Entry, TarHeaders
+from aistorch.shards.tar import Entry, TarHeaders
+from aistorch.shards.tar_contents import NO_RANGE
 
 # Stored indices that are read at once.
 _BLOCK = 64
@@ -73,6 +74,8 @@ class Catalog:
     def all_indices(self) -> list[MemberIndex]:
         """The index of each shard; one that has none is read through.
 
+        What an ETL makes of a shard has no ranges that could be read: there an index tells what is in it, no more.
+
         Raises:
             ShardError: A shard without an index cannot have one: it is compressed, or holds sparse files; or it is
                 damaged.
@@ -80,12 +83,8 @@ class Catalog:
         found = {shard: index for shard, index in self._read_indices(list(self._stored)) if index is not None}
         for shard, entries, compressed in self._scan([n for n in range(len(self.shards)) if n not in found]):
             url = self.url(shard)
-            if compressed:
-                problem = "it is compressed, so none of its samples can be read alone; use AISShardReader"
-                raise ShardError(url, problem=problem)
-            for name, offset, _ in entries:
-                if offset == NO_RANGE:
-                    raise ShardError(url, name, problem="a sparse file cannot be read alone; use AISShardReader")
+            if self.reader.etl is None:
+                self._check_ranges(url, entries, compressed)
             found[shard] = MemberIndex.from_entries(entries, int(self.shards.sizes[shard]), shard=url)
         return [found[shard] for shard in range(len(self.shards))]
 
@@ -173,6 +172,15 @@ class Catalog:
         del self._stored[shard]
         warnings.warn(f"{cause}; the shard is read without it", StaleShardIndexWarning, stacklevel=2)
 
+    @staticmethod
+    def _check_ranges(url: str, entries: list[Entry], compressed: bool) -> None:
+        if compressed:
+            problem = "it is compressed, so none of its samples can be read alone; use AISShardReader"
+            raise ShardError(url, problem=problem)
+        for name, offset, _ in entries:
+            if offset == NO_RANGE:
+                raise ShardError(url, name, problem="a sparse file cannot be read alone; use AISShardReader")
+
     def _scan(self, shards: Sequence[int]) -> Iterator[tuple[int, list[Entry], bool]]:
         """One pass over the headers of shards: each with its files, and whether it is compressed."""
         entries: list[Entry] = []
@@ -183,7 +191,7 @@ class Catalog:
             if headers is None or decompressor is None:
                 headers, decompressor, entries = TarHeaders(url), decompressor_for(chunk.content, url), []
             for plain in decompressor.feed(chunk.content):
-                entries += headers.feed(plain)
+                entries += map(Entry.of, headers.feed(plain))
             if chunk.buffer is not None:
                 pool.give_back(chunk.buffer)
             if chunk.last:

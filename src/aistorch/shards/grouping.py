@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Literal
 
 from aistorch.errors import DuplicateMemberError, InvalidArgumentError, ScatteredSampleError
-from aistorch.shards.tar import File
+from aistorch.shards.tar_contents import File
 
 Group = Literal["adjacent", "shard"]
 """Where in a shard the files of a sample may stand."""

@@ -14,6 +14,7 @@ from aistorch.shards.catalog import Catalog
 from aistorch.shards.compression import Decompressor, decompressor_for
 from aistorch.shards.facts import Facts
 from aistorch.shards.tar import TarHeaders
+from aistorch.shards.tar_reader import Place
 
 
 class Plain(NamedTuple):
@@ -21,10 +22,12 @@ class Plain(NamedTuple):
 
     Attributes:
         content: They themselves.
+        places: Of the files whose headers end in them.
         buffer: The memory to be given back when they have been used; None where it is nobody's.
     """
 
     content: Content
+    places: list[Place]
     buffer: memoryview | None
 
 
@@ -34,6 +37,13 @@ class Intake:
     A sample has all extensions of its shard, and is named by what the others are called. Where nobody knows that of a
     shard, a pass over its headers finds it out while its bytes are held back: they cost less to hold than the samples
     made of them, whose memory would be new.
+
+    Attributes:
+        piece: As given.
+        number: As given.
+        first: As given.
+        shard: Its URL.
+        is_known: Whether samples can be made of what has come.
 
     Args:
         catalog: Who may know, and is told.
@@ -56,21 +66,16 @@ class Intake:
         answer: Future[Facts | None] | None = None,
     ) -> None:
         self.piece, self.number, self.first = piece, number, first
+        self.shard = catalog.url(piece.shard)
         self._catalog = catalog
         self._pool = pool
         self._hold = hold or 0
         self._held = 0
         self._answer = answer
-        self._unseen: list[Content] = []  # what has come while the answer was awaited
-        self._names: list[str] = []
+        self._names: list[str] = []  # as long as it is not known what the shard holds
         self._decompressor: Decompressor | None = None
-        known = hold is None or catalog.facts(piece.shard) is not None
-        self._headers = None if known else TarHeaders(catalog.url(piece.shard))
-
-    @property
-    def is_known(self) -> bool:
-        """Whether samples can be made of what has come."""
-        return self._headers is None
+        self._headers = TarHeaders(self.shard)
+        self.is_known = hold is None or catalog.facts(piece.shard) is not None
 
     def feed(self, chunk: Chunk) -> Iterator[Plain]:
         """What the next chunk brings.
@@ -79,12 +84,13 @@ class Intake:
             ShardError: The shard is damaged.
         """
         if self._decompressor is None:
-            self._decompressor = decompressor_for(chunk.content, self._catalog.url(self.piece.shard))
+            self._decompressor = decompressor_for(chunk.content, self.shard)
         is_plain = type(self._decompressor) is Decompressor
         for content in self._decompressor.feed(chunk.content):
-            if self._headers is not None:
-                self._hold_back(content)
-            yield Plain(content, chunk.buffer if is_plain else None)
+            places = self._headers.feed(content)
+            if not self.is_known:
+                self._hold_back(content, places)
+            yield Plain(content, places, chunk.buffer if is_plain else None)
         if chunk.buffer is not None and not is_plain:
             self._pool.give_back(chunk.buffer)
 
@@ -92,39 +98,27 @@ class Intake:
         """Says that all has come.
 
         Raises:
-            ShardError: The shard ended too early.
+            ShardError: The shard ended too early, or is damaged.
         """
         if self._decompressor is not None:
             self._decompressor.close()
-        if self._answer is not None:
-            self._take_answer(self._answer)
-        if self._headers is not None:
             self._headers.close()
+        if not self.is_known:
             self._catalog.learn(self.piece.shard, Facts.of_names(self._names))
-            self._headers = None
+            self.is_known = True
 
-    def _hold_back(self, content: Content) -> None:
+    def _hold_back(self, content: Content, places: list[Place]) -> None:
+        self._names += [place[0] for place in places]
         self._held += len(content)
-        if self._answer is None:
-            self._look_into(content)
-            return
-        self._unseen.append(content)
-        if self._answer.done() or self._held > self._hold:
+        if self._answer is not None and self._answer.done():
             self._take_answer(self._answer)
+        elif self._held > self._hold:
+            self._held = 0  # asked once more when as much has come again
+            if self._answer is not None:
+                self._take_answer(self._answer)
+            else:
+                self.is_known = self._catalog.ask_server(self.piece.shard) is not None
 
     def _take_answer(self, answer: Future[Facts | None]) -> None:
-        unseen, self._unseen, self._answer = self._unseen, [], None
-        if answer.result() is not None:
-            self._headers = None
-        for content in unseen:
-            self._look_into(content)
-
-    def _look_into(self, content: Content) -> None:
-        headers = self._headers
-        if headers is None:
-            return
-        self._names += [entry[0] for entry in headers.feed(content)]
-        if self._held > self._hold:
-            self._held = 0  # asked once more when as much has come again
-            if self._catalog.ask_server(self.piece.shard) is not None:
-                self._headers = None
+        self._answer = None
+        self.is_known = answer.result() is not None

@@ -12,7 +12,6 @@ from typing import Generic, Protocol, TypeVar
 import numpy as np
 
 from aistorch.errors import AIStorchError
-from aistorch.fetch.body import Content
 from aistorch.fetch.buffers import BufferPool
 from aistorch.fetch.chunks import CHUNK_SIZE, Extent, stream_chunks
 from aistorch.fetch.reader import Reader, bucket_of
@@ -21,7 +20,7 @@ from aistorch.shards.catalog import Catalog
 from aistorch.shards.inquiries import Inquiries
 from aistorch.shards.intake import Intake, Plain
 from aistorch.shards.member_index import MemberIndex
-from aistorch.shards.tar import File
+from aistorch.shards.tar_contents import File, TarContents
 from aistorch.shards.zip import ZIP_SUFFIX, zip_members
 
 T = TypeVar("T")
@@ -46,9 +45,6 @@ class Run(Generic[T]):
 
 class SampleStream(Protocol[T]):
     """Makes samples of one piece of a shard."""
-
-    def feed(self, content: Content) -> list[T]:
-        """The samples that are complete with these bytes of the archive; keeps none of the bytes."""
 
     def take(self, files: Sequence[File]) -> list[T]:
         """The samples that are complete with these files."""
@@ -221,17 +217,20 @@ class _Decoder(Generic[T]):
         self._open = open_stream
         self._pool = pool
         self._stream: SampleStream[T] | None = None
+        self._contents = TarContents("")
         self._taken = 0
 
     def run(self, intake: Intake, plain: Plain | None) -> Run[T]:
         """The samples that these bytes complete, or the end of the shard."""
         if self._stream is None:
             self._stream, self._taken = self._open(intake.piece, intake.number, intake.first), 0
+            self._contents = TarContents(intake.shard)
         if plain is None:
+            self._contents.close()
             samples = self._stream.close()
             self._stream = None
         else:
-            samples = self._stream.feed(plain.content)
+            samples = self._stream.take(self._contents.feed(plain.content, plain.places))
             if plain.buffer is not None:
                 self._pool.give_back(plain.buffer)
         run = Run(intake.number, self._taken, samples)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from aistorch.fetch.body import Content
 from aistorch.order.shards import Piece
 from aistorch.shards.facts import Facts
 from aistorch.shards.grouping import Group, Grouper
 from aistorch.shards.grouping import Sample as KeyedSample
 from aistorch.shards.names import base_name
-from aistorch.shards.tar import File, TarStream
+from aistorch.shards.tar_contents import File
 from aistorch.shards.zero_dict import ZeroDict
 
 ShardSample = tuple[str, ZeroDict]
@@ -18,7 +17,7 @@ ShardSample = tuple[str, ZeroDict]
 
 
 class ShardStream:
-    """The samples of one piece of a shard, as its bytes arrive.
+    """The samples of one piece of a shard, made of its files.
 
     Args:
         shard: Its URL, for errors.
@@ -28,7 +27,7 @@ class ShardStream:
         declared: Whether `extensions` are all that there shall be.
         ask: Called when only the whole shard tells what samples are called; it may not know.
         group: See `Grouper`.
-        first: Number of the sample that the first bytes begin with.
+        first: Number of the sample that the first file belongs to.
     """
 
     def __init__(
@@ -49,38 +48,21 @@ class ShardStream:
         self._by_key = None if facts is None else facts.by_key
         self._ask = ask
         self._at = first
-        self._tar = TarStream(shard)
-        self._has_bytes = False
         self._grouper = Grouper(shard, group)
         if facts is not None and not declared:
             extensions.update(dict.fromkeys(facts.extensions))
 
-    def feed(self, content: Content) -> list[ShardSample]:
-        """The samples that are complete with these bytes of the archive, as far as they are wanted.
+    def take(self, files: Sequence[File]) -> list[ShardSample]:
+        """The samples that are complete with the shard's next files, as far as they are wanted.
 
         Raises:
-            ShardError: The shard is damaged, or its samples cannot be told apart.
+            ShardError: Samples cannot be told apart.
         """
-        if self._is_past_piece:
-            return []
-        self._has_bytes = True
-        return self.take(self._tar.feed(content))
-
-    def take(self, files: Sequence[File]) -> list[ShardSample]:
-        """The same for files that have been taken out of the shard already."""
-        return self._take(self._grouper.feed(files))
+        return [] if self._is_past_piece else self._take(self._grouper.feed(files))
 
     def close(self) -> list[ShardSample]:
-        """The last samples.
-
-        Raises:
-            ShardError: The shard ended too early, or is damaged.
-        """
-        if self._is_past_piece:
-            return []
-        if self._has_bytes:
-            self._tar.close()
-        return self._take(self._grouper.close())
+        """The last samples."""
+        return [] if self._is_past_piece else self._take(self._grouper.close())
 
     def _take(self, samples: list[KeyedSample]) -> list[ShardSample]:
         if self._by_key is None and any("/" in key for key, _ in samples):
@@ -90,12 +72,17 @@ class ShardStream:
         return self._named(self._wanted(samples))
 
     def _named(self, samples: list[KeyedSample]) -> list[ShardSample]:
-        extensions, by_key = self._extensions, self._by_key
-        named = []
+        extensions, by_key, declared = self._extensions, self._by_key, self._declared
+        known, named = list(extensions), []
         for key, files in samples:
-            if not self._declared and not files.keys() <= extensions.keys():  # it has changed since it was looked at
-                extensions.update(dict.fromkeys(files))
-            named.append((key if by_key else base_name(key), ZeroDict(files, extensions)))
+            if list(files) == known:
+                sample = ZeroDict.complete(files)
+            else:
+                if not declared and not files.keys() <= extensions.keys():  # it has changed since it was looked at
+                    extensions.update(dict.fromkeys(files))
+                    known = list(extensions)
+                sample = ZeroDict(files, extensions)
+            named.append((key if by_key or "/" not in key else base_name(key), sample))
         return named
 
     def _wanted(self, samples: list[KeyedSample]) -> list[KeyedSample]:

@@ -1,37 +1,18 @@
-"""A TAR as it arrives: chunks in, files out. No I/O, and no Python object for each block of 512 bytes."""
+"""A TAR as it arrives: chunks in, files or their places out. No I/O, and no object for each block of 512 bytes."""
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, NamedTuple
+from typing import NamedTuple
 from zlib import adler32
 
+from aistorch.fetch.buffers import sliced_to_bytes
+from aistorch.shards.tar_contents import NO_RANGE, File, TarContents
 from aistorch.shards.tar_extended import only_times
 from aistorch.shards.tar_header import BLOCK, FILE, PAX, clean_name, known_sums
-from aistorch.shards.tar_incoming import Incoming
-from aistorch.shards.tar_reader import Chunk, Found, TarReader
-
-NO_RANGE = -1
-"""The offset of a sparse file: its content stands nowhere in one piece."""
+from aistorch.shards.tar_reader import Chunk, Place, TarReader
 
 _DOT = ord(".")
 _ENDS = b"\0 "  # of a number
-
-File = tuple[str, bytes, int]
-"""The fields of a `Member`; a plain tuple is made in a quarter of the time."""
-
-
-class Member(NamedTuple):
-    """A regular file of an archive.
-
-    Attributes:
-        name: Its whole name, without a leading `./`.
-        content: Its bytes.
-        offset: Where they begin in the archive, before any compression; `NO_RANGE` for a sparse file.
-    """
-
-    name: str
-    content: bytes
-    offset: int
 
 
 class Entry(NamedTuple):
@@ -47,19 +28,28 @@ class Entry(NamedTuple):
     offset: int
     size: int
 
+    @classmethod
+    def of(cls, place: Place) -> Entry:
+        """What users are told of a place."""
+        name, offset, size, sparse = place
+        return cls(name, offset, size) if sparse is None else cls(name, NO_RANGE, sparse.size)
 
-class _ShortWay(TarReader[Found]):
-    """Takes the headers that make up almost every shard without a call for each."""
 
-    _contents: ClassVar[bool]
+class TarHeaders(TarReader):
+    """A TAR in, the places of its regular files out; directories, links and special files are passed over.
 
-    def _read(self, chunk: Chunk, found: list[Any]) -> None:
-        contents, base, end, copied = self._contents, self._base, len(chunk), type(chunk) is not bytes
-        data: Any = chunk
-        pos = self._resume(chunk, found)
+    Headers that make up almost every shard are taken without a call for each.
+
+    Args:
+        shard: Name of the shard, for errors.
+    """
+
+    def _read(self, chunk: Chunk, found: list[Place]) -> None:
+        pos, end, base = self._resume(chunk, found), len(chunk), self._base
+        data = sliced_to_bytes(chunk) if pos < end else b""
         plain, name = self._is_plain(), self._within
         while (body := pos + BLOCK) <= end:
-            header: bytes = bytes(data[pos:body]) if copied else data[pos:body]
+            header = data[pos:body]
             # 512 ASCII characters add up to less than Adler-32's modulus, so its lower half is 1 + their sum.
             if (
                 plain
@@ -73,18 +63,15 @@ class _ShortWay(TarReader[Found]):
                     size = int(header[124:135], 8)
                 except ValueError:
                     size = kind = 0
-                stop = body + size
-                if kind == FILE and body <= stop and (stop <= end or not contents):
+                if kind == FILE and size >= 0:
                     name = header.partition(b"\0")[0].decode()
                     if header[0] == _DOT:
                         name = clean_name(name)
-                    if contents:
-                        found.append((name, bytes(data[body:stop]) if copied else data[body:stop], base + body))
-                    else:
-                        found.append(Entry(name, base + body, size))
-                    pos = stop + (-size & 511)
+                    found.append((name, base + body, size, None))
+                    pos = body + size + (-size & 511)
                     continue
-                if kind == PAX and stop <= end and only_times(chunk, body, stop):
+                stop = body + size
+                if kind == PAX and stop <= end and only_times(data, body, stop):
                     name = ""
                     pos = stop + (-size & 511)
                     continue
@@ -94,35 +81,39 @@ class _ShortWay(TarReader[Found]):
         self._suspend(chunk, pos)
 
 
-class TarStream(_ShortWay[File]):
-    """A TAR in, its regular files out; directories, links and special files are passed over.
+class TarStream:
+    """A TAR in, its regular files out.
 
     Args:
         shard: Name of the shard, for errors.
     """
 
-    _contents = True
+    def __init__(self, shard: str) -> None:
+        self._headers = TarHeaders(shard)
+        self._contents = TarContents(shard)
 
-    def _take_file(self, file: Incoming, chunk: Chunk, pos: int, found: list[File]) -> int:
-        return self._receive(file, chunk, pos, found)
+    @property
+    def ended(self) -> bool:
+        """Whether the end marker has been read; what is fed after it is ignored."""
+        return self._headers.ended
 
-    def _deliver(self, file: Incoming, content: bytes, found: list[File]) -> None:
-        if file.sparse is None:
-            found.append((file.name, content, file.offset))
-        else:
-            found.append((file.name, file.sparse.fill(content), NO_RANGE))
+    def feed(self, chunk: Chunk) -> list[File]:
+        """The files that are complete with this chunk, in the order of the archive.
 
+        What stands before a damaged place is returned like all else; the next call raises then.
 
-class TarHeaders(_ShortWay[Entry]):
-    """A TAR in, the places of its regular files out; contents are passed over, and need not be there yet.
+        Raises:
+            DamagedShardError: A header, or what extends it, is not what the format allows.
+        """
+        self._contents.close()
+        return self._contents.feed(chunk, self._headers.feed(chunk))
 
-    Args:
-        shard: Name of the shard, for errors.
-    """
+    def close(self) -> None:
+        """Says that no more chunks follow. Without an end marker an archive is complete where a header could stand.
 
-    _contents = False
-
-    def _take_file(self, file: Incoming, chunk: Chunk, pos: int, found: list[Entry]) -> int:  # noqa: ARG002
-        sparse = file.sparse
-        found.append(Entry(file.name, NO_RANGE, sparse.size) if sparse else Entry(file.name, file.offset, file.size))
-        return pos + file.size + (-file.size & BLOCK - 1)
+        Raises:
+            TruncatedShardError: The archive ends elsewhere.
+            DamagedShardError: As in `feed`, if it could not be raised there any more.
+        """
+        self._contents.close()
+        self._headers.close()

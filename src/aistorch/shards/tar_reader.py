@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Generic, TypeVar
+from typing import NamedTuple
 
 from aistorch.errors import DamagedShardError, ShardError, TruncatedShardError
-from aistorch.shards.tar_extended import add_records, extended_records
+from aistorch.shards.tar_extended import EXTENDED_LIMIT, add_records, extended_records
 from aistorch.shards.tar_header import (
     BLOCK,
     EXTENDED,
@@ -23,11 +23,21 @@ from aistorch.shards.tar_incoming import Incoming
 from aistorch.shards.tar_sparse import SparseMap
 
 Chunk = bytes | memoryview
-Found = TypeVar("Found")
+
+Place = tuple[str, int, int, SparseMap | None]
+"""A file without its content: its name, where what is stored of it begins, how many bytes that is, and its holes."""
 
 
-class TarReader(Generic[Found]):
-    """What a reader of whole files and one of headers have in common.
+class _Extended(NamedTuple):
+    """An extended header on its way in."""
+
+    header: Header
+    offset: int  # of what it says
+    said: Incoming
+
+
+class TarReader:
+    """Finds the files of an archive, as its chunks arrive; contents are passed over, and need not be there yet.
 
     Attributes:
         shard: Name of the shard, for errors.
@@ -41,16 +51,17 @@ class TarReader(Generic[Found]):
         self._records: dict[str, str] = {}  # what extended headers say of the next file
         self._mapped: tuple[Header, SparseMap] | None = None  # a sparse file whose map goes on in the next block
         # Of what the last chunk left unfinished, there is one at most:
-        self._incoming: Incoming | None = None
+        self._extended: _Extended | None = None
         self._carried = b""  # the beginning of a header
-        self._skip = 0  # padding, and contents that nobody wants
+        self._skip = 0  # contents and padding
+        self._last: Place | None = None
         # What errors name:
         self._within = ""
         self._at = 0
         self._trouble: ShardError | None = None
 
-    def feed(self, chunk: Chunk) -> list[Found]:
-        """What this chunk completes, in the order of the archive.
+    def feed(self, chunk: Chunk) -> list[Place]:
+        """The files whose headers end in this chunk, in the order of the archive.
 
         What stands before a damaged place is returned like all else; the next call raises then.
 
@@ -59,14 +70,14 @@ class TarReader(Generic[Found]):
         """
         if self._trouble is not None:
             raise self._trouble
-        found: list[Found] = []
+        found: list[Place] = []
         if not self.ended:
             try:
                 self._read(chunk, found)
             except HeaderError as error:
                 self._trouble = DamagedShardError(self.shard, self._within, self._at, str(error))
-                if not found:
-                    raise self._trouble from None
+            if found:
+                self._last = found[-1]
             self._base += len(chunk)
         return found
 
@@ -85,16 +96,8 @@ class TarReader(Generic[Found]):
         if missing:
             raise TruncatedShardError(self.shard, self._within, self._base, missing)
 
-    def _read(self, chunk: Chunk, found: list[Found]) -> None:
+    def _read(self, chunk: Chunk, found: list[Place]) -> None:
         """Takes a chunk."""
-        raise NotImplementedError
-
-    def _take_file(self, file: Incoming, chunk: Chunk, pos: int, found: list[Found]) -> int:
-        """Takes a file whose content begins at `pos` of the chunk; `_take_header` says what is returned."""
-        raise NotImplementedError
-
-    def _deliver(self, file: Incoming, content: bytes, found: list[Found]) -> None:
-        """Takes what is stored of a file, all of it."""
         raise NotImplementedError
 
     def _is_plain(self) -> bool:
@@ -103,11 +106,11 @@ class TarReader(Generic[Found]):
 
     def _missing(self) -> str:
         """What should still follow, "" where nothing has to."""
-        if self._incoming is not None:
-            self._within = self._incoming.name
-            return f"{self._incoming.missing} of {self._incoming.size} bytes are missing"
+        if self._extended is not None:
+            self._within, said = "", self._extended.said
+            return f"{said.missing} of {len(said.content)} bytes are missing"
         if self._skip:
-            return f"{self._skip} bytes are missing"
+            return self._missing_of_content() or f"{self._skip} bytes are missing"
         self._within = ""
         if self._carried:
             return f"{len(self._carried)} bytes of a header of {BLOCK} are there"
@@ -115,16 +118,23 @@ class TarReader(Generic[Found]):
             return "a file has been announced and does not follow"
         return "" if self._base else "it is empty"
 
-    def _resume(self, chunk: Chunk, found: list[Found]) -> int:
+    def _missing_of_content(self) -> str:
+        if self._last is None:
+            return ""
+        _, offset, size, _ = self._last
+        missing = offset + size - self._base
+        return f"{missing} of {size} bytes are missing" if missing > 0 else ""
+
+    def _resume(self, chunk: Chunk, found: list[Place]) -> int:
         """Goes on with what the last chunk left unfinished, and returns where the next header begins."""
-        if self._incoming is not None:
-            incoming = self._incoming
-            taken = incoming.fill(memoryview(chunk))
-            if incoming.missing:
+        if self._extended is not None:
+            extended = self._extended
+            taken = extended.said.fill(memoryview(chunk))
+            if extended.said.missing:
                 return taken
-            self._incoming = None
-            self._complete(incoming, incoming.content, found)
-            return taken + (-incoming.size & BLOCK - 1)
+            self._extended = None
+            self._add(extended.header, extended.offset, extended.said.content)
+            return taken + padding_of(extended.header.size)
         if self._carried:
             missing = BLOCK - len(self._carried)
             block = self._carried + bytes(chunk[:missing])
@@ -143,8 +153,8 @@ class TarReader(Generic[Found]):
         elif pos < len(chunk):
             self._carried = bytes(chunk[pos:])
 
-    def _take_header(self, block: bytes, chunk: Chunk, pos: int, found: list[Found]) -> int:
-        """Takes any header, and what the chunk has of its content from `pos` on.
+    def _take_header(self, block: bytes, chunk: Chunk, pos: int, found: list[Place]) -> int:
+        """Takes any header; what it says of the next one stands in the chunk from `pos` on, or in those that follow.
 
         Returns:
             Where the next header begins, perhaps beyond the chunk.
@@ -154,23 +164,23 @@ class TarReader(Generic[Found]):
             header, sparse = self._mapped
             self._mapped = None
             sparse.add_block(block)
-            return self._take_sparse(header, sparse, chunk, pos, found)
+            return self._take_sparse(header, sparse, pos, found)
         parsed = parse_header(block)
         if parsed is None:
             return self._end(len(chunk))
         if parsed.kind in EXTENDED:
-            return self._receive(Incoming.extended(parsed, self._base + pos), chunk, pos, found)
+            return self._receive(parsed, chunk, pos)
         if parsed.kind == SPARSE:
-            return self._take_sparse(parsed, SparseMap.from_header(block), chunk, pos, found)
-        return self._take_member(parsed, None, chunk, pos, found)
+            return self._take_sparse(parsed, SparseMap.from_header(block), pos, found)
+        return self._take_member(parsed, None, pos, found)
 
-    def _take_sparse(self, header: Header, sparse: SparseMap, chunk: Chunk, pos: int, found: list[Found]) -> int:
+    def _take_sparse(self, header: Header, sparse: SparseMap, pos: int, found: list[Place]) -> int:
         if sparse.more:
             self._mapped = header, sparse
             return pos
-        return self._take_member(header, sparse, chunk, pos, found)
+        return self._take_member(header, sparse, pos, found)
 
-    def _take_member(self, header: Header, sparse: SparseMap | None, chunk: Chunk, pos: int, found: list[Found]) -> int:
+    def _take_member(self, header: Header, sparse: SparseMap | None, pos: int, found: list[Place]) -> int:
         """Takes a header that is not followed by others for the same member."""
         records, self._records = self._records, {}
         name = records.get("path") or header.name
@@ -179,12 +189,12 @@ class TarReader(Generic[Found]):
         kind = header.kind
         if kind in WITHOUT_CONTENT or (kind == OLD_FILE and name.endswith("/")):
             return pos
-        if kind not in FILES:
-            return pos + size + (-size & BLOCK - 1)
-        described = SparseMap.from_records(records)
-        if sparse and described:
-            raise HeaderError("two maps of one sparse file")
-        return self._take_file(Incoming(self._within, self._base + pos, size, sparse or described), chunk, pos, found)
+        if kind in FILES:
+            described = SparseMap.from_records(records)
+            if sparse and described:
+                raise HeaderError("two maps of one sparse file")
+            found.append((self._within, self._base + pos, size, sparse or described))
+        return pos + size + padding_of(size)
 
     def _end(self, stop: int) -> int:
         if self._records:
@@ -192,20 +202,23 @@ class TarReader(Generic[Found]):
         self.ended = True
         return stop
 
-    def _receive(self, incoming: Incoming, chunk: Chunk, pos: int, found: list[Found]) -> int:
-        """Takes the bytes behind a header, or as many as the chunk has."""
-        stop = pos + incoming.size
+    def _receive(self, header: Header, chunk: Chunk, pos: int) -> int:
+        """Takes what an extended header says, or as much of it as the chunk has."""
+        if header.size > EXTENDED_LIMIT:
+            raise HeaderError(f"an extended header of {header.size} bytes; {EXTENDED_LIMIT} at most are read")
+        stop = pos + header.size
         if stop <= len(chunk):
-            self._complete(incoming, bytes(chunk[pos:stop]), found)
-            return stop + (-incoming.size & BLOCK - 1)
-        incoming.reserve()
-        incoming.fill(memoryview(chunk)[pos:])
-        self._incoming = incoming
+            self._add(header, self._base + pos, bytes(chunk[pos:stop]))
+            return stop + padding_of(header.size)
+        self._extended = _Extended(header, self._base + pos, Incoming(header.size))
+        self._extended.said.fill(memoryview(chunk)[pos:])
         return len(chunk)
 
-    def _complete(self, incoming: Incoming, content: bytes, found: list[Found]) -> None:
-        self._within, self._at = incoming.name, incoming.offset
-        if incoming.header is None:
-            self._deliver(incoming, content, found)
-            return
-        add_records(self._records, extended_records(incoming.header, content))
+    def _add(self, header: Header, offset: int, said: bytes) -> None:
+        self._within, self._at = "", offset
+        add_records(self._records, extended_records(header, said))
+
+
+def padding_of(size: int) -> int:
+    """Bytes between the end of a content and the next header."""
+    return -size & BLOCK - 1

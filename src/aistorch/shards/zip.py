@@ -13,12 +13,12 @@ from aistorch.fetch.routes import requests_for
 from aistorch.index.archive_listing import ArchivedFile, archived_files
 from aistorch.index.object_index import ObjectIndex
 from aistorch.shards.grouping import split_name
-from aistorch.shards.tar import Member
+from aistorch.shards.tar_contents import File
 
 ZIP_SUFFIX = ".zip"
 
 
-def zip_members(reader: Reader, shard: ObjectIndex) -> Iterator[list[Member]]:
+def zip_members(reader: Reader, shard: ObjectIndex) -> Iterator[list[File]]:
     """The files of one shard in the order of `sample_by_sample`, in lists of one or more; many are under way at once.
 
     Args:
@@ -58,7 +58,7 @@ def _request(whole: Request, position: int, file: ArchivedFile) -> Request:
     return request
 
 
-def _member(shard: str, file: ArchivedFile, content: bytes) -> Member:
+def _member(shard: str, file: ArchivedFile, content: bytes) -> File:
     if len(content) != file.size:
         raise TruncatedShardError(shard, file.name, None, f"{len(content)} of {file.size} bytes came")
-    return Member(file.name, content, 0)
+    return file.name, content, 0

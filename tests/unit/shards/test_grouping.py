@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from aistorch.errors import DuplicateMemberError, InvalidArgumentError, ScatteredSampleError
 from aistorch.shards.grouping import Grouper, Sample, split_name
-from aistorch.shards.tar import File
+from aistorch.shards.tar_contents import File
 
 SHARD = "ais://b/s.tar"
 

@@ -10,13 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aistorch.errors import DamagedShardError, TruncatedShardError
+from aistorch.errors import ScatteredSampleError
 from aistorch.order.shards import Piece
 from aistorch.shards.facts import Facts
 from aistorch.shards.files import FileStream
 from aistorch.shards.member_index import MemberIndex
 from aistorch.shards.pieces import is_empty, is_in_order
 from aistorch.shards.stream import ShardStream
+from aistorch.shards.tar import TarStream
 from tests.support.shards import Files, grouped, index_of, read_slowly
 from tests.support.tars import pack
 
@@ -47,10 +48,11 @@ cuts = st.lists(st.integers(0, 1 << 14), max_size=6)
 
 def fed(stream: Any, data: bytes, at: list[int]) -> Iterator[Any]:
     """What a stream makes of data, cut there; the memory of each part is used for something else afterwards."""
+    tar = TarStream(SHARD)
     bounds = [0, *sorted(min(cut, len(data)) for cut in at), len(data)]
     for start, stop in pairwise(bounds):
         memory = bytearray(data[start:stop])
-        found = stream.feed(memoryview(memory))
+        found = stream.take(tar.feed(memoryview(memory)))
         memory[:] = b"\xff" * len(memory)
         yield from found
     yield from stream.close()
@@ -104,7 +106,7 @@ def test_declared_extensions_and_names_that_need_the_whole_shard(files: Files, a
 @given(shards(), st.integers(0, 9), st.one_of(st.none(), st.integers(0, 12)), cuts)
 def test_files_of_any_range(files: Files, first: int, stop: int | None, at: list[int]) -> None:
     contents = [body for _, body in files]
-    found = list(fed(FileStream(SHARD, Piece(0, first, 1, stop)), pack(files), at))
+    found = list(fed(FileStream(Piece(0, first, 1, stop)), pack(files), at))
     assert found == contents[first:stop]
 
 
@@ -116,15 +118,12 @@ def test_what_nobody_foresaw_is_seen_from_then_on() -> None:
     assert found == [("a", {"x": b"1"}), ("b", {"x": b"", "y": b"2"}), ("c", {"x": b"3", "y": b""})]
 
 
-@pytest.mark.parametrize(
-    "make", [lambda piece: stream_of(piece, {}, Facts((), False, 0)), lambda piece: FileStream(SHARD, piece)]
-)
-def test_damage_behind_a_piece_is_of_no_matter(make: Any) -> None:
-    data = pack([(f"{number}.x", b"%d" % number) for number in range(4)], end=False)
-    for damaged, error in ((data[:-700], TruncatedShardError), (data[:3072] + b"?" * 1024, DamagedShardError)):
-        with pytest.raises(error, match=SHARD):
-            list(fed(make(Piece(0)), damaged, [100, 2000]))
-        assert len(list(fed(make(Piece(0, 0, 1, 2)), damaged, [2600]))) == 2
+def test_what_stands_behind_a_piece_is_not_looked_at() -> None:
+    scattered = pack([("a.x", b"1"), ("b.x", b"2"), ("c.x", b"3"), ("a.y", b"4")])
+    facts = Facts((), by_key=False, samples=0)
+    with pytest.raises(ScatteredSampleError, match=SHARD):
+        list(fed(stream_of(Piece(0), {}, facts), scattered, [100, 2000]))
+    assert len(list(fed(stream_of(Piece(0, 0, 1, 2), {}, facts), scattered, [1024, 2048, 3072]))) == 2
 
 
 @given(shards())

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from aistorch.shards.tar import NO_RANGE
+from aistorch.shards.tar_contents import NO_RANGE
 from tests.support.tars import read, view
 
 BSDTAR = shutil.which("bsdtar")
