@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import cached_property
 from operator import index as as_index
 from typing import NamedTuple
 
 import numpy as np
+from aistore.sdk.etl import ETLConfig
 from numpy.typing import NDArray
 
 from aistorch.config import ReadConfig
 from aistorch.datasets.base_map import AISBaseMapDataset
+from aistorch.datasets.etl import etl_config
+from aistorch.datasets.whole_shards import WholeShards
 from aistorch.errors import SampleIndexError
 from aistorch.fetch.chunks import Chunk, Extent, stream_chunks
 from aistorch.fetch.reader import Reader
@@ -24,6 +28,9 @@ from aistorch.shards.stream import ShardSample
 from aistorch.shards.zero_dict import ZeroDict
 from aistorch.sources.resolve import PrefixMap, SourceList
 
+# With an ETL, the part of the byte budget that is in flight; the rest is for shards that are kept.
+_IN_FLIGHT = 4
+
 
 class AISShardMapDataset(AISBaseMapDataset):
     """Samples of shards by their index: `dataset[i]` is `(name: str, files: ZeroDict)`, as in `AISShardReader`.
@@ -34,6 +41,11 @@ class AISShardMapDataset(AISBaseMapDataset):
 
     All samples have all extensions, with `b""` for what they lack.
 
+    With an ETL there are no ranges: all shards are read through it when the dataset is made, and then a whole shard for
+    any of its samples, once for all of a batch. The last ones are kept, within three quarters of the byte budget. A
+    random order over more shards than that holds reads a shard for nearly each sample: use `AISShardReader` with
+    `shuffle` there.
+
     Args:
         bucket_list (Bucket | list[Bucket]): Buckets or object groups, whose objects are shards; names ending in `.idx`
             are left out.
@@ -42,9 +54,11 @@ class AISShardMapDataset(AISBaseMapDataset):
         urls_list: See `AISBaseMapDataset`.
         show_progress (bool): Show a progress bar while shards are listed and indices are read.
         config (ReadConfig): How samples are read.
+        etl_name (str | ETLConfig): An ETL that exists on the cluster, applied to each shard; it must make as many
+            samples of it each time. What it makes may be compressed.
 
     Raises:
-        ShardError: A shard without an index is damaged or compressed; a `tarfile.TarError`, too.
+        ShardError: A shard without an index is damaged or, without an ETL, compressed; a `tarfile.TarError`, too.
         AIStorchError: See `AISBaseMapDataset`.
     """
 
@@ -57,7 +71,9 @@ class AISShardMapDataset(AISBaseMapDataset):
         urls_list: str | Sequence[str] | None = None,
         show_progress: bool = False,
         config: ReadConfig | None = None,
+        etl_name: str | ETLConfig | None = None,
     ) -> None:
+        self._etl = etl_config(etl_name)  # refused before anything is listed
         super().__init__(
             bucket_list, prefix_map, client_url=client_url, urls_list=urls_list, show_progress=show_progress
         )
@@ -69,6 +85,7 @@ class AISShardMapDataset(AISBaseMapDataset):
             progress.update(int(self._index.sizes.clip(0).sum()), len(self._shards))
         self._ends = np.cumsum([len(shard.members) for shard in self._shards], dtype=np.int64)
         self._extensions = dict.fromkeys(each for shard in self._shards for each in shard.members.extensions)
+        self._whole = None if self._etl is None else self._whole_shards(catalog)
 
     @property
     def sizes(self) -> NDArray[np.int64]:
@@ -99,10 +116,19 @@ class AISShardMapDataset(AISBaseMapDataset):
 
     @cached_property
     def _reader(self) -> Reader:
-        return Reader([selection.source for selection in self._selections], self._config)
+        config = self._config
+        if self._etl is not None:
+            config = replace(config, budget=max(1, config.budget // _IN_FLIGHT))
+        return Reader([selection.source for selection in self._selections], config, self._etl)
+
+    def _whole_shards(self, catalog: Catalog) -> WholeShards:
+        members = [shard.members for shard in self._shards]
+        return WholeShards(catalog, members, self._extensions, self._config.budget - self._reader.config.budget)
 
     def _read(self, indices: Sequence[int]) -> list[ShardSample]:
         wanted = [self._locate(as_index(index)) for index in indices]
+        if self._whole is not None:
+            return self._whole.read(wanted)
         spans = [self._shards[shard].members.span(number) for shard, number in wanted]
         extents = (Extent(shard, *span) for (shard, _), span in zip(wanted, spans, strict=True) if span[0] < span[1])
         contents = _joined(stream_chunks(self._reader, self._index, extents))
