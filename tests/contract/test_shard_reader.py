@@ -7,11 +7,13 @@ import pickle
 import random
 import warnings
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import lz4.frame  # type: ignore[import-untyped]
 import pytest
+import xxhash
 import zstandard
 from aistore.sdk import Bucket
 from torch.utils.data import DataLoader
@@ -446,6 +448,19 @@ def test_damaged_shards_are_errors_that_say_where(bucket: Bucket, kind: str, bud
     assert raised.value.shard in str(raised.value)
     assert raised.value.member == member
     assert raised.value.offset is not None
+
+
+def test_damage_is_told_by_its_place_in_the_shard_whoever_reads_from_its_middle(bucket: Bucket) -> None:
+    files = [(f"{number:02}.x", b"%02d" % number * 100) for number in range(20)]
+    data, header = pack(files), 15 * 1024
+    damaged = data[:header] + b"?" + data[header + 1 :]
+    index = replace(index_of("s.tar", data), shard_checksum=xxhash.xxh64_intdigest(damaged))
+    put_all(bucket, {"s.tar": damaged, "s.tar.idx": index.to_bytes()})
+    found: list[Any] = []
+    with pytest.raises(DamagedShardError, match=f"at byte {header}") as raised:
+        found.extend(AISShardReader(bucket, rank=1, world_size=2))
+    assert raised.value.offset == header
+    assert names(found) == [f"{number:02}" for number in range(10, 14)]  # the one before the damage might go on
 
 
 def test_an_object_that_is_no_shard_is_an_error(bucket: Bucket) -> None:

@@ -42,6 +42,7 @@ class Intake:
         piece: As given.
         number: As given.
         first: As given.
+        origin: As given.
         shard: Its URL.
         is_known: Whether samples can be made of what has come.
 
@@ -50,6 +51,7 @@ class Intake:
         piece: Which shard it is.
         number: Of the piece.
         first: Number of the sample that the first chunk begins with.
+        origin: Where in the shard the first chunk begins.
         hold: How many bytes may be held back until the server is asked. None: hold none.
         pool: Where the memory of chunks is given back.
         answer: What the server will say, where it has been asked.
@@ -61,11 +63,12 @@ class Intake:
         piece: Piece,
         number: int,
         first: int,
+        origin: int,
         hold: int | None,
         pool: BufferPool,
         answer: Future[Facts | None] | None = None,
     ) -> None:
-        self.piece, self.number, self.first = piece, number, first
+        self.piece, self.number, self.first, self.origin = piece, number, first, origin
         self.shard = catalog.url(piece.shard)
         self._catalog = catalog
         self._pool = pool
@@ -74,7 +77,7 @@ class Intake:
         self._answer = answer
         self._names: list[str] = []  # as long as it is not known what the shard holds
         self._decompressor: Decompressor | None = None
-        self._headers = TarHeaders(self.shard)
+        self._headers = TarHeaders(self.shard, origin)
         self.is_known = hold is None or catalog.facts(piece.shard) is not None
 
     def feed(self, chunk: Chunk) -> Iterator[Plain]:

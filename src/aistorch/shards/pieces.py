@@ -145,14 +145,14 @@ class PieceReader(Generic[T]):
         self, pieces: Iterable[tuple[int, Piece]], pool: BufferPool
     ) -> Generator[tuple[Intake, Plain | None], None, None]:
         """The bytes of all shards, each shard's end as None."""
-        awaited: deque[tuple[int, Piece, int]] = deque()
+        awaited: deque[tuple[int, Piece, int, int]] = deque()
         inquiries = Inquiries(self._catalog)
 
         def extents() -> Iterator[Extent]:
             for number, piece in pieces:
                 extent, first = self._extent(piece)
                 if extent.stop is None or extent.start < extent.stop:
-                    awaited.append((number, piece, first))
+                    awaited.append((number, piece, first, extent.start))
                     if self._is_too_large(piece):
                         inquiries.ask(piece.shard)
                     yield extent
@@ -161,9 +161,9 @@ class PieceReader(Generic[T]):
         try:
             for chunk in stream_chunks(self._reader, self._catalog.shards, extents(), pool=pool):
                 if intake is None:
-                    number, piece, first = awaited.popleft()
+                    number, piece, first, origin = awaited.popleft()
                     answer = inquiries.of(piece.shard)
-                    intake = Intake(self._catalog, piece, number, first, self._hold, pool, answer)
+                    intake = Intake(self._catalog, piece, number, first, origin, self._hold, pool, answer)
                 for plain in intake.feed(chunk):
                     yield intake, plain
                 if chunk.last:
@@ -224,7 +224,7 @@ class _Decoder(Generic[T]):
         """The samples that these bytes complete, or the end of the shard."""
         if self._stream is None:
             self._stream, self._taken = self._open(intake.piece, intake.number, intake.first), 0
-            self._contents = TarContents(intake.shard)
+            self._contents = TarContents(intake.shard, intake.origin)
         if plain is None:
             self._contents.close()
             samples = self._stream.close()

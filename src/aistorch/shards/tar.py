@@ -42,6 +42,7 @@ class TarHeaders(TarReader):
 
     Args:
         shard: Name of the shard, for errors.
+        origin: Where in the archive the first chunk begins.
     """
 
     def _read(self, chunk: Chunk, found: list[Place]) -> None:

@@ -23,11 +23,12 @@ class TarContents:
 
     Args:
         shard: Name of the shard, for errors.
+        origin: Where in the archive the first chunk begins.
     """
 
-    def __init__(self, shard: str) -> None:
+    def __init__(self, shard: str, origin: int = 0) -> None:
         self.shard = shard
-        self._base = 0
+        self._base = origin
         self._open: tuple[Place, Incoming] | None = None  # a file that goes on in the next chunk
         self._trouble: DamagedShardError | None = None
 

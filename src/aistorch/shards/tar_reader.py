@@ -39,15 +39,19 @@ class _Extended(NamedTuple):
 class TarReader:
     """Finds the files of an archive, as its chunks arrive; contents are passed over, and need not be there yet.
 
-    Attributes:
+    Args:
         shard: Name of the shard, for errors.
+        origin: Where in the archive the first chunk begins.
+
+    Attributes:
+        shard: As given.
         ended: Whether the end marker has been read; what is fed after it is ignored.
     """
 
-    def __init__(self, shard: str) -> None:
+    def __init__(self, shard: str, origin: int = 0) -> None:
         self.shard = shard
         self.ended = False
-        self._base = 0  # where in the archive the present chunk begins
+        self._base = self._origin = origin  # where in the archive the present chunk begins, and the first one
         self._records: dict[str, str] = {}  # what extended headers say of the next file
         self._mapped: tuple[Header, SparseMap] | None = None  # a sparse file whose map goes on in the next block
         # Of what the last chunk left unfinished, there is one at most:
@@ -116,7 +120,7 @@ class TarReader:
             return f"{len(self._carried)} bytes of a header of {BLOCK} are there"
         if self._records or self._mapped:
             return "a file has been announced and does not follow"
-        return "" if self._base else "it is empty"
+        return "" if self._base > self._origin else "it is empty"
 
     def _missing_of_content(self) -> str:
         if self._last is None:
