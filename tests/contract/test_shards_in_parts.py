@@ -1,4 +1,4 @@
-"""Shards that were uploaded in parts, as `ShardWriter` uploads large ones: of these AIStore lists the first part alone."""
+"""Shards that were uploaded in parts, as `ShardWriter` uploads large ones: AIStore lists the first part alone."""
 
 from __future__ import annotations
 
