@@ -19,7 +19,7 @@ from aistorch.fetch.window import Window
 
 # Objects handed to the consumer between two looks at the network.
 RUN_LENGTH = 32
-# An object whose size nobody told is taken to be this large until it is there.
+# An object of which nobody told any size is taken to be this large until it is there.
 ASSUMED_SIZE = 1 << 18
 # Ranges that an object is split into from `ReadConfig.split_from` on, in bytes.
 PART_SIZE = 8 << 20
@@ -108,6 +108,9 @@ class Engine:
 
     def put(self, request: Request, result: Content | AIStorchError) -> None:
         """Takes what the transport has read."""
+        if request.size == UNKNOWN_SIZE and not isinstance(result, AIStorchError):
+            self._bytes += len(result) - _assumed(request)
+            request.expected = len(result)
         self._results[request.position] = result
         self._arrived += 1
 
@@ -167,4 +170,6 @@ class Engine:
 
 
 def _assumed(request: Request) -> int:
-    return request.size if request.size >= 0 else ASSUMED_SIZE
+    if request.size >= 0:
+        return request.size
+    return request.expected if request.expected >= 0 else ASSUMED_SIZE

@@ -16,6 +16,8 @@ class Request:
         position: Which result this is, counted from 0 in the stream that it belongs to.
         line: `GET <path>?<query> HTTP/1.1`, percent-encoded, and a `Range` header where only a part is wanted.
         size: Bytes it brings, as listed; `UNKNOWN_SIZE` where nobody told.
+        expected: Bytes that the budget takes it for, where the size is unknown: those of what an ETL is given, and in
+            the end those that came; `UNKNOWN_SIZE` where nobody told that either.
         target: Daemon id of the target that should hold it; None: ask the proxy.
         name: The object's name.
         bucket: `provider://bucket/`, for error texts.
@@ -24,12 +26,22 @@ class Request:
         alone: Whether nothing else may be under way on its connection.
     """
 
-    __slots__ = ("alone", "bucket", "line", "name", "part", "position", "size", "target", "trouble")
+    __slots__ = ("alone", "bucket", "expected", "line", "name", "part", "position", "size", "target", "trouble")
 
-    def __init__(self, position: int, line: bytes, size: int, target: str | None, name: str, bucket: str) -> None:
+    def __init__(
+        self,
+        position: int,
+        line: bytes,
+        size: int,
+        target: str | None,
+        name: str,
+        bucket: str,
+        expected: int = UNKNOWN_SIZE,
+    ) -> None:
         self.position = position
         self.line = line
         self.size = size
+        self.expected = expected
         self.target = target
         self.name = name
         self.bucket = bucket

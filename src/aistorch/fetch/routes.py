@@ -65,10 +65,9 @@ def requests_for(
     lines = _lines(page, names, routes)
     targets = _targets(page, names, routes, cluster)
     labels = [route.label for route in routes]
-    for position, (line, size, target, source, name) in enumerate(
-        zip(lines, _sizes(page, routes), targets, page.sources.tolist(), names, strict=True), first_position
-    ):
-        yield Request(position, line, size, target, name, labels[source])
+    columns = zip(lines, _sizes(page, routes), page.sizes.tolist(), targets, page.sources.tolist(), names, strict=True)
+    for position, (line, size, listed, target, source, name) in enumerate(columns, first_position):
+        yield Request(position, line, size, target, name, labels[source], listed)
 
 
 def _lines(page: ObjectIndex, names: list[str], routes: Sequence[Route]) -> list[bytes]:

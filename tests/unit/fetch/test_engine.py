@@ -101,6 +101,23 @@ def test_what_is_ahead_of_the_consumer_stays_within_the_budget() -> None:
         assert taken == len(names)
 
 
+@pytest.mark.parametrize(("expected", "ahead"), [(900_000, 2), (-1, 5), (10_000, 40)])
+def test_objects_of_unknown_size_count_as_what_is_expected_and_then_came(expected: int, ahead: int) -> None:
+    size, budget = 900_000, 1_000_000
+    names = [name_of(number, size) for number in range(40)]
+    requests = list(requests_for(names, sized=False))
+    for request in requests:
+        request.expected = expected
+    with ScriptedNode(answering(alone)) as node, engine_for(node, ReadConfig(budget=budget, retry=QUICK)) as engine:
+        taken = 0
+        for run in engine.stream(requests):
+            assert engine._bytes >= len(run) * size
+            taken += len(run)
+            assert len(node.objects()) <= taken + ahead
+        assert taken == len(names)
+        assert engine._bytes == 0
+
+
 def test_objects_larger_than_the_budget_pass_one_at_a_time() -> None:
     names = [name_of(number, 300_000) for number in range(5)]
     with ScriptedNode(answering(alone)) as node, engine_for(node, ReadConfig(budget=1000, retry=QUICK)) as engine:

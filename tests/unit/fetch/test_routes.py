@@ -97,6 +97,7 @@ def test_an_etl_runs_behind_the_proxy_and_may_change_sizes(etl: ETLConfig, query
     made = list(requests_for(page, [Route.of_bucket(CLIENT.bucket("b"), etl)], cluster("t1")))
     assert lines(made) == [f"GET /v1/objects/b/{name}?{query} HTTP/1.1" for name in ("a%20b", "c")]
     assert [(request.size, request.target) for request in made] == [(-1, None), (-1, None)]
+    assert [request.expected for request in made] == [5, 6]  # what the byte budget takes them for
 
 
 def test_an_etl_without_a_name_is_none() -> None:
