@@ -71,6 +71,29 @@ class Catalog:
             return None
         return next(self._read_indices([shard]))[1]
 
+    def indices(self, shards: Iterable[int]) -> dict[int, MemberIndex | None]:
+        """The same for several shards, read at once; what the indices tell of the shards is kept.
+
+        Warns:
+            StaleShardIndexWarning: One cannot be used.
+        """
+        found = dict(self._read_indices([shard for shard in shards if shard in self._stored]))
+        for shard, index in found.items():
+            if index is not None and shard not in self._facts:
+                self._facts[shard] = Facts.of_index(index)
+        return found
+
+    def index_size(self, shard: int) -> int:
+        """Stored bytes of the index beside a shard; 0 where there is none, and 1 where that is not known."""
+        if shard not in self._stored:
+            return 0
+        return max(1, int(self._indices.sizes[self._stored[shard]]))
+
+    def is_exact(self, shard: int, index: MemberIndex) -> bool:
+        """Whether an index is certainly that of a shard as it is now, and lists files as they stand in it."""
+        checksum = self.shards.checksum(shard)
+        return bool(checksum) and index.shard_checksum == checksum and index.is_in_order
+
     def all_indices(self) -> list[MemberIndex]:
         """The index of each shard; one that has none is read through.
 

@@ -44,4 +44,4 @@ class Facts(NamedTuple):
     @classmethod
     def of_index(cls, index: MemberIndex) -> Facts:
         """From the index that was stored beside a shard."""
-        return cls(index.extensions, not are_unique(index.keys()), len(index))
+        return cls.of_names(index.names())._replace(files=-1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import Future
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from aistorch.fetch.body import Content
 from aistorch.fetch.buffers import BufferPool
@@ -13,6 +13,8 @@ from aistorch.order.shards import Piece
 from aistorch.shards.catalog import Catalog
 from aistorch.shards.compression import Decompressor, decompressor_for
 from aistorch.shards.facts import Facts
+from aistorch.shards.indexed_places import IndexedPlaces
+from aistorch.shards.member_index import MemberIndex
 from aistorch.shards.tar import TarHeaders
 from aistorch.shards.tar_reader import Place
 
@@ -31,6 +33,32 @@ class Plain(NamedTuple):
     buffer: memoryview | None
 
 
+class Wanted(NamedTuple):
+    """A piece of a shard that has been asked for.
+
+    Attributes:
+        number: Of the piece, among all.
+        piece: It itself.
+        first: Number of the sample that the bytes asked for begin with.
+        origin: Where in the shard they begin.
+    """
+
+    number: int
+    piece: Piece
+    first: int = 0
+    origin: int = 0
+
+
+class Places(Protocol):
+    """Tells where files are, as the bytes of a shard arrive: `TarHeaders`, or `IndexedPlaces`."""
+
+    def feed(self, chunk: Content) -> list[Place]:
+        """The files whose headers end in this chunk."""
+
+    def close(self) -> None:
+        """Says that no more chunks follow."""
+
+
 class Intake:
     """Takes the chunks of one piece of a shard, and says from when on its samples can be made.
 
@@ -39,37 +67,30 @@ class Intake:
     made of them, whose memory would be new.
 
     Attributes:
-        piece: As given.
-        number: As given.
-        first: As given.
-        origin: As given.
+        wanted: As given.
         shard: Its URL.
         is_known: Whether samples can be made of what has come.
 
     Args:
         catalog: Who may know, and is told.
-        piece: Which shard it is.
-        number: Of the piece.
-        first: Number of the sample that the first chunk begins with.
-        origin: Where in the shard the first chunk begins.
-        hold: How many bytes may be held back until the server is asked. None: hold none.
+        wanted: Which piece it is.
         pool: Where the memory of chunks is given back.
+        hold: How many bytes may be held back until the server is asked. None: hold none.
+        index: That beside the shard, if there is one.
         answer: What the server will say, where it has been asked.
     """
 
     def __init__(
         self,
         catalog: Catalog,
-        piece: Piece,
-        number: int,
-        first: int,
-        origin: int,
-        hold: int | None,
+        wanted: Wanted,
         pool: BufferPool,
+        hold: int | None,
+        index: MemberIndex | None = None,
         answer: Future[Facts | None] | None = None,
     ) -> None:
-        self.piece, self.number, self.first, self.origin = piece, number, first, origin
-        self.shard = catalog.url(piece.shard)
+        self.wanted = wanted
+        self.shard = catalog.url(wanted.piece.shard)
         self._catalog = catalog
         self._pool = pool
         self._hold = hold or 0
@@ -77,8 +98,12 @@ class Intake:
         self._answer = answer
         self._names: list[str] = []  # as long as it is not known what the shard holds
         self._decompressor: Decompressor | None = None
-        self._headers = TarHeaders(self.shard, origin)
-        self.is_known = hold is None or catalog.facts(piece.shard) is not None
+        self._places: Places
+        if index is not None and catalog.is_exact(wanted.piece.shard, index):
+            self._places = IndexedPlaces(self.shard, index, wanted.origin)
+        else:
+            self._places = TarHeaders(self.shard, wanted.origin)
+        self.is_known = hold is None or catalog.facts(wanted.piece.shard) is not None
 
     def feed(self, chunk: Chunk) -> Iterator[Plain]:
         """What the next chunk brings.
@@ -90,7 +115,7 @@ class Intake:
             self._decompressor = decompressor_for(chunk.content, self.shard)
         is_plain = type(self._decompressor) is Decompressor
         for content in self._decompressor.feed(chunk.content):
-            places = self._headers.feed(content)
+            places = self._places.feed(content)
             if not self.is_known:
                 self._hold_back(content, places)
             yield Plain(content, places, chunk.buffer if is_plain else None)
@@ -105,9 +130,9 @@ class Intake:
         """
         if self._decompressor is not None:
             self._decompressor.close()
-            self._headers.close()
+            self._places.close()
         if not self.is_known:
-            self._catalog.learn(self.piece.shard, Facts.of_names(self._names))
+            self._catalog.learn(self.wanted.piece.shard, Facts.of_names(self._names))
             self.is_known = True
 
     def _hold_back(self, content: Content, places: list[Place]) -> None:
@@ -120,7 +145,7 @@ class Intake:
             if self._answer is not None:
                 self._take_answer(self._answer)
             else:
-                self.is_known = self._catalog.ask_server(self.piece.shard) is not None
+                self.is_known = self._catalog.ask_server(self.wanted.piece.shard) is not None
 
     def _take_answer(self, answer: Future[Facts | None]) -> None:
         self._answer = None

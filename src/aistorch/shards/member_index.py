@@ -111,11 +111,27 @@ class MemberIndex:
     @cached_property
     def extensions(self) -> tuple[str, ...]:
         """All extensions, in the order in which they first appear."""
-        return tuple(dict.fromkeys(_split(name)[1] for name in self._names(0, len(self.offsets))))
+        return tuple(dict.fromkeys(_split(name)[1] for name in self.names()))
+
+    @cached_property
+    def is_in_order(self) -> bool:
+        """Whether the files of each sample stand side by side, so that a range of bytes holds a range of samples."""
+        return bool((np.diff(self.offsets) > 0).all())
+
+    def names(self, first: int = 0, stop: int | None = None) -> list[str]:
+        """The full names of the files from number `first` up to `stop`, which is not included; by default, of all."""
+        offsets = self.name_offsets[first : None if stop is None else stop + 1]
+        data = self.blob[int(offsets[0]) : int(offsets[-1])].tobytes()
+        bounds = pairwise((offsets - offsets[0]).tolist())
+        if data.isascii():
+            text = data.decode()
+            return [text[begin:end] for begin, end in bounds]
+        return [data[begin:end].decode("utf-8", "surrogateescape") for begin, end in bounds]
 
     def keys(self) -> list[str]:
         """The key of each sample."""
-        return [_split(self._names(first, first + 1)[0])[0] for first in self.firsts[:-1].tolist()]
+        names = self.names()
+        return [_split(names[first])[0] for first in self.firsts[:-1].tolist()]
 
     def sample(self, index: int) -> tuple[str, list[File]]:
         """The key of one sample, and its files; negative numbers count from the end.
@@ -124,7 +140,7 @@ class MemberIndex:
             SampleIndexError: `index` lies outside.
         """
         first, stop = self._members(index)
-        names = [_split(name) for name in self._names(first, stop)]
+        names = [_split(name) for name in self.names(first, stop)]
         offsets, sizes = self.offsets[first:stop].tolist(), self.sizes[first:stop].tolist()
         files = [(name[1], offset, size) for name, offset, size in zip(names, offsets, sizes, strict=True)]
         return names[0][0], files
@@ -198,14 +214,6 @@ class MemberIndex:
             raise SampleIndexError(f"index {index} is outside a shard of {count} samples")
         position = index % count
         return int(self.firsts[position]), int(self.firsts[position + 1])
-
-    def _names(self, first: int, stop: int) -> list[str]:
-        bounds = self.name_offsets[first : stop + 1].tolist()
-        data = self.blob[bounds[0] : bounds[-1]].tobytes()
-        return [
-            data[begin - bounds[0] : end - bounds[0]].decode("utf-8", "surrogateescape")
-            for begin, end in pairwise(bounds)
-        ]
 
     def _check(self) -> None:
         """Raises ValueError where the columns do not fit together."""

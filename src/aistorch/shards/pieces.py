@@ -17,9 +17,9 @@ from aistorch.fetch.chunks import CHUNK_SIZE, Extent, stream_chunks
 from aistorch.fetch.reader import Reader, bucket_of
 from aistorch.order.shards import Piece
 from aistorch.shards.catalog import Catalog
+from aistorch.shards.indices_ahead import IndicesAhead
 from aistorch.shards.inquiries import Inquiries
-from aistorch.shards.intake import Intake, Plain
-from aistorch.shards.member_index import MemberIndex
+from aistorch.shards.intake import Intake, Plain, Wanted
 from aistorch.shards.tar_contents import File, TarContents
 from aistorch.shards.zip import ZIP_SUFFIX, zip_members
 
@@ -145,14 +145,14 @@ class PieceReader(Generic[T]):
         self, pieces: Iterable[tuple[int, Piece]], pool: BufferPool
     ) -> Generator[tuple[Intake, Plain | None], None, None]:
         """The bytes of all shards, each shard's end as None."""
-        awaited: deque[tuple[int, Piece, int, int]] = deque()
-        inquiries = Inquiries(self._catalog)
+        awaited: deque[Wanted] = deque()
+        indices, inquiries = IndicesAhead(self._catalog), Inquiries(self._catalog)
 
         def extents() -> Iterator[Extent]:
             for number, piece in pieces:
                 extent, first = self._extent(piece)
                 if extent.stop is None or extent.start < extent.stop:
-                    awaited.append((number, piece, first, extent.start))
+                    awaited.append(Wanted(number, piece, first, extent.start))
                     if self._is_too_large(piece):
                         inquiries.ask(piece.shard)
                     yield extent
@@ -161,9 +161,10 @@ class PieceReader(Generic[T]):
         try:
             for chunk in stream_chunks(self._reader, self._catalog.shards, extents(), pool=pool):
                 if intake is None:
-                    number, piece, first, origin = awaited.popleft()
-                    answer = inquiries.of(piece.shard)
-                    intake = Intake(self._catalog, piece, number, first, origin, self._hold, pool, answer)
+                    wanted = awaited.popleft()
+                    shard = wanted.piece.shard
+                    index = indices.of(shard, (other.piece.shard for other in awaited))
+                    intake = Intake(self._catalog, wanted, pool, self._hold, index, inquiries.of(shard))
                 for plain in intake.feed(chunk):
                     yield intake, plain
                 if chunk.last:
@@ -176,7 +177,8 @@ class PieceReader(Generic[T]):
     def _is_too_large(self, piece: Piece) -> bool:
         """Whether a shard of which nothing is known cannot be held back."""
         too_large = self._hold is not None and int(self._catalog.shards.sizes[piece.shard]) > self._hold
-        return too_large and self._catalog.facts(piece.shard) is None
+        catalog, shard = self._catalog, piece.shard
+        return too_large and not catalog.index_size(shard) and catalog.facts(shard) is None
 
     def _extent(self, piece: Piece) -> tuple[Extent, int]:
         """The bytes to read, and the number of the sample that they begin with: all, unless an index tells more."""
@@ -186,7 +188,7 @@ class PieceReader(Generic[T]):
         if piece.step != 1 or (piece.first == 0 and piece.stop is None) or self._catalog.shards.sizes[piece.shard] < 0:
             return everything
         index = self._catalog.index(piece.shard)
-        if index is None or not is_in_order(index):
+        if index is None or not index.is_in_order:
             return everything
         if piece.first >= len(index):
             return Extent(piece.shard, 0, 0), 0
@@ -198,11 +200,6 @@ class PieceReader(Generic[T]):
 def is_empty(piece: Piece) -> bool:
     """Whether a piece takes no samples, whatever the shard holds."""
     return piece.stop is not None and piece.first >= piece.stop
-
-
-def is_in_order(index: MemberIndex) -> bool:
-    """Whether the files of each sample stand side by side, so that a range of bytes holds a range of samples."""
-    return bool((np.diff(index.offsets) > 0).all())
 
 
 def _aligned(offset: int) -> int:
@@ -223,8 +220,9 @@ class _Decoder(Generic[T]):
     def run(self, intake: Intake, plain: Plain | None) -> Run[T]:
         """The samples that these bytes complete, or the end of the shard."""
         if self._stream is None:
-            self._stream, self._taken = self._open(intake.piece, intake.number, intake.first), 0
-            self._contents = TarContents(intake.shard, intake.origin)
+            number, piece, first, origin = intake.wanted
+            self._stream, self._taken = self._open(piece, number, first), 0
+            self._contents = TarContents(intake.shard, origin)
         if plain is None:
             self._contents.close()
             samples = self._stream.close()
@@ -233,6 +231,6 @@ class _Decoder(Generic[T]):
             samples = self._stream.take(self._contents.feed(plain.content, plain.places))
             if plain.buffer is not None:
                 self._pool.give_back(plain.buffer)
-        run = Run(intake.number, self._taken, samples)
+        run = Run(intake.wanted.number, self._taken, samples)
         self._taken += len(samples)
         return run

@@ -15,35 +15,15 @@ from aistorch.order.shards import Piece
 from aistorch.shards.facts import Facts
 from aistorch.shards.files import FileStream
 from aistorch.shards.member_index import MemberIndex
-from aistorch.shards.pieces import is_empty, is_in_order
+from aistorch.shards.pieces import is_empty
 from aistorch.shards.stream import ShardStream
 from aistorch.shards.tar import TarStream
+from tests.support.shard_strategies import cuts, shards
 from tests.support.shards import Files, grouped, index_of, read_slowly
 from tests.support.tars import pack
 
 SHARD = "ais://bucket/shard.tar"
-keys = st.lists(
-    st.text("abü", min_size=1, max_size=3).flatmap(lambda base: st.sampled_from([base, f"d/{base}", f"e.f/{base}"])),
-    max_size=8,
-    unique=True,
-)
-extensions = st.lists(st.sampled_from(["x", "y", "seg.png", ""]), min_size=1, max_size=3, unique=True)
-sizes = st.sampled_from([0, 1, 511, 512, 513, 1500])
-
-
-@st.composite
-def shards(draw: st.DrawFn) -> Files:
-    """Files of samples side by side, some of no sample among them."""
-    files: Files = []
-    for number, key in enumerate(draw(keys)):
-        files += [(f"{key}.{extension}", bytes([number]) * draw(sizes)) for extension in draw(extensions)]
-        if draw(st.booleans()):
-            files.append((f"no-sample-{number}", b"0"))
-    return files
-
-
 pieces = st.builds(Piece, st.just(0), st.integers(0, 6), st.integers(1, 3), st.one_of(st.none(), st.integers(0, 9)))
-cuts = st.lists(st.integers(0, 1 << 14), max_size=6)
 
 
 def fed(stream: Any, data: bytes, at: list[int]) -> Iterator[Any]:
@@ -135,7 +115,7 @@ def test_facts_of_names_and_of_an_index_agree(files: Files) -> None:
 
 def test_an_index_in_order() -> None:
     adjacent: Files = [("a.x", b""), ("a.y", b"1"), ("no-sample", b""), ("b.x", b""), ("c.x", b"2")]
-    assert is_in_order(index_of(SHARD, pack(adjacent)))
-    assert is_in_order(MemberIndex.from_entries([], 0))
-    assert not is_in_order(index_of(SHARD, pack([("a.x", b"1"), ("b.x", b"2"), ("a.y", b"3")])))
+    assert index_of(SHARD, pack(adjacent)).is_in_order
+    assert MemberIndex.from_entries([], 0).is_in_order
+    assert not index_of(SHARD, pack([("a.x", b"1"), ("b.x", b"2"), ("a.y", b"3")])).is_in_order
     assert [is_empty(Piece(0, first, 1, stop)) for first, stop in ((0, None), (3, 4), (4, 4), (5, 4))] == [0, 0, 1, 1]

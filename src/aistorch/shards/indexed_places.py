@@ -1,0 +1,52 @@
+"""Where the files of a shard lie, by the index beside it: headers need not be read."""
+
+from __future__ import annotations
+
+from itertools import repeat
+
+import numpy as np
+
+from aistorch.errors import TruncatedShardError
+from aistorch.shards.member_index import MemberIndex
+from aistorch.shards.tar_reader import Chunk, Place
+
+
+class IndexedPlaces:
+    """Tells what `TarHeaders` finds, of an index that is known to be that of the shard and in the shard's order.
+
+    Args:
+        shard: Name of the shard, for errors.
+        index: Its files.
+        origin: Where in the shard the first chunk begins.
+    """
+
+    def __init__(self, shard: str, index: MemberIndex, origin: int = 0) -> None:
+        self.shard = shard
+        self._index = index
+        self._base = origin
+        self._next = int(np.searchsorted(index.offsets, origin, side="right"))
+        self._last: Place | None = None
+
+    def feed(self, chunk: Chunk) -> list[Place]:
+        """The files whose headers end in this chunk, in the order of the archive."""
+        self._base += len(chunk)
+        first, stop = self._next, int(np.searchsorted(self._index.offsets, self._base, side="right"))
+        if first == stop:
+            return []
+        self._next = stop
+        offsets, sizes = self._index.offsets[first:stop].tolist(), self._index.sizes[first:stop].tolist()
+        places: list[Place] = list(zip(self._index.names(first, stop), offsets, sizes, repeat(None), strict=False))
+        self._last = places[-1]
+        return places
+
+    def close(self) -> None:
+        """Says that no more chunks follow.
+
+        Raises:
+            TruncatedShardError: The last file is not complete.
+        """
+        if self._last is None:
+            return
+        name, offset, size, _ = self._last
+        if (missing := offset + size - self._base) > 0:
+            raise TruncatedShardError(self.shard, name, self._base, f"{missing} of {size} bytes are missing")
