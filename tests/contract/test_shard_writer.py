@@ -311,6 +311,11 @@ class TestFaults:
         assert one_late_answer.hits == 1
         assert names_in(server.client().bucket("b")) == []
 
+    def test_a_server_that_takes_long_to_complete_a_shard_is_asked_once(self, server: Any) -> None:
+        fault = server.faults.delay(4.0, method="POST", after=1)
+        self.write(server, 20, timeout=3.0)
+        assert fault.hits == 1
+
     def test_a_shard_that_could_not_be_completed_is_an_error(self, server: Any) -> None:
         bucket = server.client().bucket("b")
         bucket.object("shard-000000.tar").get_writer().put_content(b"another")

@@ -26,6 +26,9 @@ PART_SIZE = 16 * MIB
 MAX_PARTS = 9_999
 """As AIStore allows."""
 
+COMPLETING_SECONDS = 120.0
+"""How long a server may take to make an object of its parts: AIStore 5.0 loses it if it is asked again meanwhile."""
+
 _FAILURES = (AISError, requests.RequestException, PutError)
 
 logger = logging.getLogger(__name__)
@@ -107,7 +110,7 @@ class Upload:
 
     def _send_part(self) -> None:
         if self._parts is None:
-            self._parts = _Parts(self._bucket, self._name)
+            self._parts = _Parts(self._bucket, self._name, self._settings)
         body, target = self._take(), self._target(self._parts.next_query())
         self._parts.send(lambda: put(self._settings, target, body, self._retry, repeatable=False))
 
@@ -145,7 +148,8 @@ class _Parts:
     No part is sent twice: AIStore 5.0 cannot read an object of which that happened.
     """
 
-    def __init__(self, bucket: Bucket, name: str) -> None:
+    def __init__(self, bucket: Bucket, name: str, settings: ClusterSettings) -> None:
+        self._settings = settings
         self._upload: MultipartUpload = bucket.object(name).multipart_upload().create()
         self._thread = ThreadPoolExecutor(1, "aistorch-upload")
         self._under_way: Future[None] | None = None
@@ -167,6 +171,10 @@ class _Parts:
 
     def complete(self) -> None:
         self._thread.shutdown()
+        patient, longest = self._upload.client.clone(), self._settings.read_timeout
+        if longest is not None:
+            patient.timeout = (self._settings.connect_timeout, max(longest, COMPLETING_SECONDS))
+        self._upload.client = patient
         self._upload.complete()
 
     def abort(self) -> None:
