@@ -173,7 +173,8 @@ class _Parts:
         self._thread.shutdown()
         patient, longest = self._upload.client.clone(), self._settings.read_timeout
         if longest is not None:
-            patient.timeout = (self._settings.connect_timeout, max(longest, COMPLETING_SECONDS))
+            timeout = (self._settings.connect_timeout, max(longest, COMPLETING_SECONDS))
+            patient.timeout = timeout  # type: ignore[assignment]  # None for either is one of the SDK's own values
         self._upload.client = patient
         self._upload.complete()
 
