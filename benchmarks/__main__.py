@@ -25,7 +25,7 @@ _PARTIAL = ("--quick", "--only", "--clean", "--help")
 def main(arguments: list[str]) -> None:
     # Without this, a run that is told to stop would leave its cluster behind.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    with _cluster() as endpoint:
+    with cluster() as endpoint:
         chosen = ["--endpoint", endpoint] if endpoint else []
         files = _files("cluster" if endpoint else "embedded", arguments)
         sys.argv = ["aistorch", "bench", *chosen, *files, *arguments]
@@ -33,7 +33,7 @@ def main(arguments: list[str]) -> None:
 
 
 @contextmanager
-def _cluster() -> Iterator[str]:
+def cluster() -> Iterator[str]:
     """The endpoint of a real cluster, or nothing."""
     if endpoint := os.environ.get("AIS_ENDPOINT"):
         yield endpoint
