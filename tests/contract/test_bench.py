@@ -25,6 +25,7 @@ from aistorch.bench.verify import verify
 from aistorch.bench.with_webdataset import has_webdataset
 from aistorch.bench.workload import BucketSpec, Workload, load_workloads
 from aistorch.server import EmbeddedAIStore
+from aistorch.shards.tar import TarHeaders
 from tests.cli.command import run
 from tests.contract.conftest import Server
 
@@ -175,11 +176,12 @@ def test_a_loader_with_workers_is_measured_whole(endpoint: str, prepared: Bucket
 
 SHARDS = BucketSpec(700, 20, shards=2, files=3)
 ROWS = BucketSpec(700, 20, shards=2, rows=2)
+INDEXED = replace(SHARDS, indexed=True)
 
 
 @pytest.fixture(scope="module")
 def shards(endpoint: str) -> BucketSpec:
-    for spec in (SHARDS, ROWS):
+    for spec in (SHARDS, ROWS, INDEXED):
         Client(endpoint).bucket(spec.name).create()
         upload(endpoint, spec, range(spec.objects), lambda: None)
     return SHARDS
@@ -215,6 +217,19 @@ def test_shards_are_measured_by_samples_and_as_they_are(endpoint: str, shards: B
     assert (taken_out.samples, taken_out.bytes) == (20, 20 * 3 * 700)
     assert (plain.samples, plain.bytes) == (20, 2 * object_size(shards, 0))
     assert (side_by_side.samples, side_by_side.bytes) == (20, 20 * 2 * 700)
+
+
+def test_indices_lie_beside_their_shards(endpoint: str, shards: BucketSpec) -> None:
+    bucket = Client(endpoint).bucket(INDEXED.name)
+    sizes = {each.name: int(each.size) for each in bucket.list_all_objects(props="name,size")}
+    assert sizes == {object_name(INDEXED, number): object_size(INDEXED, number) for number in range(INDEXED.objects)}
+    assert [*sizes] == [f"row-0/00000{shard}.tar{suffix}" for shard in range(2) for suffix in ("", ".idx")]
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(TarHeaders, "feed", None)  # no header is read
+        taken_out = measure(Task("aistorch", "shards", endpoint, INDEXED))
+    plain = measure(Task("plain", "shards", endpoint, INDEXED))
+    assert (taken_out.samples, taken_out.bytes) == (20, 20 * 3 * 700)
+    assert (plain.samples, plain.bytes) == (20, sum(sizes.values()))
 
 
 def test_a_sample_that_is_missing_in_a_shard_is_no_result(endpoint: str, shards: BucketSpec) -> None:

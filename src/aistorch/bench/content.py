@@ -7,7 +7,11 @@ import random
 import tarfile
 from functools import lru_cache
 
+import xxhash
+
 from aistorch.bench.workload import BucketSpec
+from aistorch.shards.member_index import INDEX_SUFFIX, MemberIndex
+from aistorch.shards.tar import Entry, TarHeaders
 
 _OBJECT = "train/{:08d}.bin"
 _ROW = "row-{}/"
@@ -20,8 +24,8 @@ def object_name(spec: BucketSpec, number: int) -> str:
     """The name of an object of a bucket by its number; names are in the order of numbers."""
     if not spec.shards:
         return _OBJECT.format(number)
-    row, shard = divmod(number, spec.shards)
-    return row_prefix(row) + _SHARD.format(shard)
+    row, shard, suffix = _place(spec, number)
+    return row_prefix(row) + _SHARD.format(shard) + suffix
 
 
 def row_prefix(row: int) -> str:
@@ -33,7 +37,39 @@ def object_content(spec: BucketSpec, number: int) -> bytes:
     """What that object holds."""
     if not spec.shards:
         return _content(number, spec.size)
-    row, shard = divmod(number, spec.shards)
+    row, shard, suffix = _place(spec, number)
+    archive = _archive(spec, row, shard)
+    if not suffix:
+        return archive
+    places = map(Entry.of, TarHeaders("").feed(archive))
+    return MemberIndex.from_entries(places, len(archive), xxhash.xxh64_intdigest(archive)).to_bytes()
+
+
+def object_size(spec: BucketSpec, number: int) -> int:
+    """How many bytes that is."""
+    if not spec.shards:
+        return spec.size
+    _, shard, suffix = _place(spec, number)
+    if suffix:
+        return len(object_content(spec, number))
+    files = len(_samples(spec, shard)) * spec.files
+    return _rounded(files * (_BLOCK + _rounded(spec.size, _BLOCK)) + 2 * _BLOCK, tarfile.RECORDSIZE)
+
+
+def sample_contents(spec: BucketSpec, number: int) -> list[bytes]:
+    """The contents of a sample's files; of several rows, those of the first one come first."""
+    count = spec.rows * spec.files
+    return [_content(number * count + part, spec.size) for part in range(count)]
+
+
+def _place(spec: BucketSpec, number: int) -> tuple[int, int, str]:
+    """Row and shard of an object, and what its name has behind that of the shard."""
+    of_shard, is_index = divmod(number, 1 + spec.indexed)
+    return *divmod(of_shard, spec.shards), INDEX_SUFFIX if is_index else ""
+
+
+@lru_cache(maxsize=1)  # the index of a shard is made next
+def _archive(spec: BucketSpec, row: int, shard: int) -> bytes:
     first = row * spec.files
     archive = io.BytesIO()
     with tarfile.open(fileobj=archive, mode="w", format=tarfile.USTAR_FORMAT) as tar:
@@ -43,20 +79,6 @@ def object_content(spec: BucketSpec, number: int) -> bytes:
                 member.size = len(content)
                 tar.addfile(member, io.BytesIO(content))
     return archive.getvalue()
-
-
-def object_size(spec: BucketSpec, number: int) -> int:
-    """How many bytes that is."""
-    if not spec.shards:
-        return spec.size
-    files = len(_samples(spec, number % spec.shards)) * spec.files
-    return _rounded(files * (_BLOCK + _rounded(spec.size, _BLOCK)) + 2 * _BLOCK, tarfile.RECORDSIZE)
-
-
-def sample_contents(spec: BucketSpec, number: int) -> list[bytes]:
-    """The contents of a sample's files; of several rows, those of the first one come first."""
-    count = spec.rows * spec.files
-    return [_content(number * count + part, spec.size) for part in range(count)]
 
 
 def _samples(spec: BucketSpec, shard: int) -> range:

@@ -25,6 +25,7 @@ class BucketSpec:
         shards: How many TAR shards hold them, in each row; 0 where each sample is an object.
         files: How many files a sample has in each row.
         rows: Each has shards of its own, and in them files of every sample.
+        indexed: Whether its index lies beside each shard.
     """
 
     size: int
@@ -32,18 +33,20 @@ class BucketSpec:
     shards: int = 0
     files: int = 1
     rows: int = 1
+    indexed: bool = False
 
     @property
     def name(self) -> str:
         """The bucket's name on the server."""
         if not self.shards:
             return f"{PREFIX}{self.samples}x{self.size}"
-        return f"{PREFIX}{self.samples}x{self.files}x{self.size}-in-{self.rows}x{self.shards}-shards"
+        indexed = "-indexed" if self.indexed else ""
+        return f"{PREFIX}{self.samples}x{self.files}x{self.size}-in-{self.rows}x{self.shards}-shards{indexed}"
 
     @property
     def objects(self) -> int:
-        """How many objects there are, shards or others."""
-        return self.rows * self.shards or self.samples
+        """How many objects there are: shards and their indices, or samples."""
+        return self.rows * self.shards * (1 + self.indexed) or self.samples
 
     @property
     def bytes(self) -> int:

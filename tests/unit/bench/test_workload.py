@@ -47,8 +47,9 @@ def test_a_buckets_name_tells_what_is_in_it() -> None:
     assert BucketSpec(4096, 16000).name == "aistorch-bench-16000x4096"
     shards = BucketSpec(10, 1000, shards=4, files=3, rows=2)
     assert (shards.name, shards.objects) == ("aistorch-bench-1000x3x10-in-2x4-shards", 8)
-    for setting in ("size", "samples", "shards", "files", "rows"):
-        assert replace(shards, **{setting: 5}).name != shards.name
+    assert replace(shards, indexed=True).objects == 16
+    for setting in ("size", "samples", "shards", "files", "rows", "indexed"):
+        assert replace(shards, **{setting: 5}).name != shards.name  # type: ignore[arg-type]
 
 
 def test_settings_of_a_workload() -> None:
