@@ -233,6 +233,22 @@ class ShardIndexError(AIStorchError):
         return type(self), (self.name, self.reason), {}
 
 
+class IndexFileError(AIStorchError, ValueError):
+    """A file does not hold an index that can be used.
+
+    Args:
+        path: The file.
+        reason: What is wrong with it, and what to do about it.
+    """
+
+    def __init__(self, path: str, reason: str = "") -> None:
+        self.path, self.reason = path, reason
+        super().__init__(f"{path} cannot be used{f': {reason}' if reason else ''}")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.path, self.reason)
+
+
 class ObjectExistsError(AIStorchError, FileExistsError):
     """An object is there already, and nobody said that it may be replaced."""
 

@@ -23,6 +23,7 @@ from aistorch.errors import (
     DuplicateMemberError,
     EmptyListingWarning,
     EndpointUnreachableError,
+    IndexFileError,
     InvalidArgumentError,
     InvalidURLError,
     MissingExtraError,
@@ -76,6 +77,7 @@ EXAMPLES: list[Exception] = [
     *(kind("ais://b/s.tar", "a/001.jpg", 512, "what was found") for kind in SHARDS),
     MissingExtraError("server", "the embedded AIStore"),
     ShardIndexError("ais://b/s.tar.idx", "is damaged: write it anew"),
+    IndexFileError("train.index", "it is no saved index. Use another"),
     WriteError("ais://b/o", "the disk is full", 507, "Make room"),
 ]
 

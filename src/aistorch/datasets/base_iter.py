@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
+import numpy as np
 from aistore.sdk import AISSource
 from aistore.sdk.obj.object import Object
 from torch.utils.data import IterableDataset
@@ -14,7 +15,7 @@ from torch.utils.data import IterableDataset
 from aistorch.datasets.objects import ObjectSequence
 from aistorch.datasets.ranks import World
 from aistorch.datasets.workers import Share
-from aistorch.index.build import build_index
+from aistorch.index.build import build_index, whole_index
 from aistorch.index.listing import PAGE_SIZE, list_pages, warn_of_empty
 from aistorch.index.object_index import ObjectIndex
 from aistorch.sources.resolve import PrefixMap, Selection, SourceList, Sources, resolve_sources
@@ -83,6 +84,9 @@ class AISBaseIterDataset(ABC, IterableDataset[Any]):
 
     def _create_objects_iter(self, sources: list[AISSource] | None = None) -> Iterable[Object]:
         """All objects of these sources, of all where none are given, as SDK objects."""
+        if sources is None and self._index is not None:
+            yield from ObjectSequence(self._index, [selection.source for selection in self._selections])
+            return
         chosen = self._ais_source_list if sources is None else sources
         for selection in Sources(list(chosen), self._prefix_map).selections():
             yield from self._get_sample_iter_from_source(selection.source, selection.prefix)
@@ -142,20 +146,25 @@ class AISBaseIterDataset(ABC, IterableDataset[Any]):
     def _worker_pages(self, share: Share, batch_size: int = 1) -> Iterator[ObjectIndex]:
         """A worker's objects, every `share.workers`-th batch of them, in pages as the listing brings them."""
         if share.workers > 1 and self._partition_sources_by_worker:
-            return self._list(lambda selection: selection.position % share.workers == share.worker)
+            return self._pages_of_sources(lambda selection: selection.position % share.workers == share.worker)
         return share.of_pages(self._pages(), batch_size)
 
     def _pages(self) -> Iterator[ObjectIndex]:
         """All objects, from the index where there is one; a listing that comes to its end is kept as index."""
         if self._index is not None:
-            # In pages as well: requests are made for a page at a time, and need ten times the memory of the index.
-            yield from (self._index[start : start + PAGE_SIZE] for start in range(0, len(self._index), PAGE_SIZE))
+            yield from _in_pages(self._index)
             return
         pages = []
         for page in self._list(lambda _: True):
             pages.append(page)
             yield page
-        self._index = ObjectIndex.concat(pages)
+        self._index = whole_index(pages, self._selections)
+
+    def _pages_of_sources(self, wanted: Callable[[Selection], bool]) -> Iterator[ObjectIndex]:
+        if self._index is None:
+            return self._list(wanted)
+        numbers = [number for number, selection in enumerate(self._selections) if wanted(selection)]
+        return _in_pages(self._index.take(np.flatnonzero(np.isin(self._index.sources, numbers))))
 
     def _list(self, wanted: Callable[[Selection], bool]) -> Iterator[ObjectIndex]:
         for number, selection in enumerate(self._selections):
@@ -171,6 +180,11 @@ class AISBaseIterDataset(ABC, IterableDataset[Any]):
     def __getstate__(self) -> dict[str, Any]:
         # An iterator that is under way stays where it is.
         return {**self.__dict__, "_obj_iterator": None}
+
+
+def _in_pages(index: ObjectIndex) -> Iterator[ObjectIndex]:
+    # Requests are made for a page at a time, and need ten times the memory of the index.
+    return (index[start : start + PAGE_SIZE] for start in range(0, len(index), PAGE_SIZE))
 
 
 # As they are here: tests written for the SDK's plugin replace them in the class itself.

@@ -10,7 +10,8 @@ from aistore.sdk.obj.object import Object
 from torch.utils.data import Dataset
 
 from aistorch.datasets.objects import ObjectSequence
-from aistorch.index.build import build_index
+from aistorch.errors import InvalidArgumentError
+from aistorch.index.build import build_index, check_index
 from aistorch.index.object_index import ObjectIndex
 from aistorch.progress import Progress
 from aistorch.sources.resolve import PrefixMap, SourceList, resolve_sources
@@ -30,6 +31,8 @@ class AISBaseMapDataset(ABC, Dataset[Any]):
         urls_list (str | list[str]): Sources as URLs, `ais://bucket/prefix`, of any provider; they come before
             `ais_source_list`.
         show_progress (bool): Show a progress bar while listing.
+        index (ObjectIndex): What an earlier dataset of the same sources and prefixes has listed, or a part of it, such
+            as `ObjectIndex.load(path)`; nothing is listed then.
 
     Raises:
         InvalidArgumentError: An argument cannot be used; a `ValueError`, too.
@@ -46,6 +49,7 @@ class AISBaseMapDataset(ABC, Dataset[Any]):
         client_url: str | None = None,
         urls_list: str | Sequence[str] | None = None,
         show_progress: bool = False,
+        index: ObjectIndex | None = None,
     ) -> None:
         owner = type(self).__name__
         found = resolve_sources(ais_source_list, prefix_map, client_url=client_url, urls_list=urls_list, owner=owner)
@@ -53,9 +57,16 @@ class AISBaseMapDataset(ABC, Dataset[Any]):
         self._prefix_map = found.prefix_map
         self._selections = found.selections()
         self._chosen: Sequence[Object] | None = None
+        if index is not None:
+            check_index(index, self._selections, owner)
         if type(self)._create_objects_list is not _OWN_HOOK:
+            if index is not None:
+                raise InvalidArgumentError(f"{owner} chooses its objects itself: leave index out")
             self._index = ObjectIndex.from_names([])
             self._chosen = self._create_objects_list()
+            return
+        if index is not None:
+            self._index = index
             return
         with Progress(show_progress, f"{owner}: listing") as progress:
             self._index = build_index(self._selections, progress=progress)

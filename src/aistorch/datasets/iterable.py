@@ -17,6 +17,7 @@ from aistorch.errors import InvalidArgumentError
 from aistorch.fetch.engine import Sample
 from aistorch.fetch.foreign import read_objects
 from aistorch.fetch.reader import Reader
+from aistorch.index.build import check_index
 from aistorch.index.listing import PAGE_SIZE
 from aistorch.index.object_index import ObjectIndex
 from aistorch.order.deal import Even
@@ -52,6 +53,8 @@ class AISIterDataset(OrderedByPosition, AISBaseIterDataset):
         rank (int): This process among those that share the samples; with `world_size`. None: what `torch.distributed`
             or the environment variables `RANK` and `WORLD_SIZE` say when iteration starts.
         world_size (int): How many processes share them.
+        index (ObjectIndex): What an earlier dataset of the same sources and prefixes has listed, or a part of it, such
+            as `ObjectIndex.load(path)`; nothing is listed then.
     """
 
     def __init__(
@@ -71,6 +74,7 @@ class AISIterDataset(OrderedByPosition, AISBaseIterDataset):
         even: Even = "pad",
         rank: int | None = None,
         world_size: int | None = None,
+        index: ObjectIndex | None = None,
     ) -> None:
         self._etl = etl_config(etl_name)  # refused before anything is listed
         self._etl_name = etl_name  # the name that subclasses written for the SDK's plugin use
@@ -80,6 +84,11 @@ class AISIterDataset(OrderedByPosition, AISBaseIterDataset):
         )
         self._show_progress = show_progress
         self._config = config or ReadConfig()
+        if index is not None:
+            check_index(index, self._selections, type(self).__name__)
+            if self._chooses_objects:
+                raise InvalidArgumentError(f"{type(self).__name__} chooses its objects itself: leave index out")
+            self._index = index
         if shuffle and self._order_unknown:
             raise InvalidArgumentError(f"shuffle=True is not possible: {self._order_unknown}")
 

@@ -16,6 +16,7 @@ from aistorch.errors import SampleIndexError
 from aistorch.fetch.engine import Sample
 from aistorch.fetch.foreign import read_objects
 from aistorch.fetch.reader import Reader
+from aistorch.index.object_index import ObjectIndex
 from aistorch.sources.resolve import PrefixMap, SourceList
 
 
@@ -32,6 +33,7 @@ class AISMapDataset(AISBaseMapDataset):
         urls_list: See `AISBaseMapDataset`.
         show_progress: See `AISBaseMapDataset`.
         config (ReadConfig): How objects are read.
+        index: See `AISBaseMapDataset`.
     """
 
     def __init__(
@@ -44,11 +46,17 @@ class AISMapDataset(AISBaseMapDataset):
         urls_list: str | Sequence[str] | None = None,
         show_progress: bool = False,
         config: ReadConfig | None = None,
+        index: ObjectIndex | None = None,
     ) -> None:
         self._etl = etl_config(etl_name)  # refused before anything is listed
         self._etl_name = etl_name  # the name that subclasses written for the SDK's plugin use
         super().__init__(
-            ais_source_list, prefix_map, client_url=client_url, urls_list=urls_list, show_progress=show_progress
+            ais_source_list,
+            prefix_map,
+            client_url=client_url,
+            urls_list=urls_list,
+            show_progress=show_progress,
+            index=index,
         )
         self._config = config or ReadConfig()
 

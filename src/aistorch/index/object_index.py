@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property
@@ -12,7 +13,7 @@ import numpy as np
 import xxhash
 from numpy.typing import ArrayLike, NDArray
 
-from aistorch.errors import SampleIndexError
+from aistorch.errors import InvalidArgumentError, SampleIndexError
 from aistorch.index.columns import (
     UNKNOWN_CHECKSUM,
     UNKNOWN_SIZE,
@@ -22,6 +23,7 @@ from aistorch.index.columns import (
     offsets_column,
     pack_names,
 )
+from aistorch.index.index_file import read_columns, write_columns
 
 if TYPE_CHECKING:
     from aistore.sdk.obj.object import Object
@@ -47,6 +49,7 @@ class ObjectIndex:
         target_ids: Daemon ids of the targets.
         foreign: By position, the SDK objects of sources that are neither an SDK bucket nor a group, as these
             sources gave them: only they know how to read them. The one part that holds Python objects.
+        source_urls: By the number in `sources`, the URL of what was listed, "" where it has none; or empty.
     """
 
     blob: NDArray[np.uint8]
@@ -57,6 +60,7 @@ class ObjectIndex:
     sources: NDArray[np.int32]
     target_ids: tuple[str, ...] = ()
     foreign: Mapping[int, Object] = field(default_factory=dict)
+    source_urls: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name, column in self._columns().items():
@@ -75,6 +79,7 @@ class ObjectIndex:
         sources: ArrayLike = 0,
         target_ids: Sequence[str] = (),
         foreign: Mapping[int, Object] | None = None,
+        source_urls: Sequence[str] = (),
     ) -> ObjectIndex:
         """An index of these names; any other column is a sequence as long, or one value for all."""
         count = len(names)
@@ -86,6 +91,7 @@ class ObjectIndex:
             _column(sources, np.int32, count),
             tuple(target_ids),
             dict(foreign or {}),
+            tuple(source_urls),
         )
 
     @classmethod
@@ -110,6 +116,7 @@ class ObjectIndex:
                 for first, part in zip(firsts.tolist(), parts, strict=False)
                 for position, obj in part.foreign.items()
             },
+            parts[0].source_urls if len({part.source_urls for part in parts}) == 1 else (),
         )
 
     def __len__(self) -> int:
@@ -172,6 +179,7 @@ class ObjectIndex:
             self.sources[positions],
             self.target_ids,
             self._foreign_at(positions),
+            self.source_urls,
         )
 
     def __getitem__(self, part: slice) -> ObjectIndex:
@@ -190,6 +198,7 @@ class ObjectIndex:
             self.sources[start:stop],
             self.target_ids,
             self._foreign_at(np.arange(start, stop)),
+            self.source_urls,
         )
 
     def __eq__(self, other: object) -> bool:
@@ -223,6 +232,47 @@ class ObjectIndex:
         ):
             digest.update(np.ascontiguousarray(column).data)
         return digest.hexdigest()
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Writes the index to a file, from which another process can `load` it in place of a listing.
+
+        What is there already is replaced once the new file is complete.
+
+        Raises:
+            InvalidArgumentError: An object is of a source that is no bucket, which alone knows how to read it.
+            OSError: The file cannot be written.
+        """
+        used = np.unique(self.sources).tolist()
+        urls = dict(enumerate(self.source_urls))
+        if self.foreign or not all(urls.get(source) for source in used):
+            raise InvalidArgumentError(
+                "this index cannot be saved, since it has objects of which no URL of a bucket is known: save the "
+                "`index` of a dataset whose sources are buckets or URLs"
+            )
+        about = {"source_urls": list(self.source_urls), "target_ids": list(self.target_ids)}
+        write_columns(path, self._columns(), about)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> ObjectIndex:
+        """The index that was saved; its columns are mapped from the file, not copied into memory.
+
+        No code in the file is run. It may be replaced while the index is used, not changed in place.
+
+        Raises:
+            IndexFileError: The file holds no index, a damaged one, or one of a later version; a `ValueError`, too.
+            OSError: The file cannot be read; `FileNotFoundError` where there is none.
+        """
+        columns, about = read_columns(path)
+        return cls(
+            columns["blob"],
+            columns["offsets"],
+            columns["sizes"],
+            columns["checksums"],
+            columns["targets"],
+            columns["sources"],
+            target_ids=tuple(about["target_ids"]),
+            source_urls=tuple(about["source_urls"]),
+        )
 
     def __reduce__(self) -> tuple[type[ObjectIndex], tuple[object, ...]]:
         return ObjectIndex, tuple(getattr(self, column.name) for column in fields(self))

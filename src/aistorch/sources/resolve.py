@@ -11,7 +11,7 @@ from aistore.sdk import AISSource, Bucket, Client
 from aistore.sdk.multiobj import ObjectGroup
 
 from aistorch.errors import ArgumentTypeError, InvalidArgumentError, NoEndpointError, NoSourceError
-from aistorch.sources.url import parse_url
+from aistorch.sources.url import SourceURL, parse_url
 
 ENDPOINT_VARIABLE = "AIS_ENDPOINT"
 
@@ -32,6 +32,16 @@ class Selection:
     source: AISSource
     prefix: str = ""
     position: int = field(default=0, compare=False)
+
+    @property
+    def url(self) -> str:
+        """Its URL; "" where the source lists in a way of its own, so that no URL tells what is in it."""
+        source = self.source
+        lists = getattr(type(source), "list_all_objects_iter", None)
+        if not isinstance(source, Bucket) or lists is not Bucket.list_all_objects_iter:
+            return ""
+        uuid, name = (source.namespace.uuid, source.namespace.name) if source.namespace else ("", "")
+        return str(SourceURL(source.provider.value, source.name, uuid, name, self.prefix))
 
     def __str__(self) -> str:
         return f"{describe(self.source)}/{self.prefix}" if self.prefix else describe(self.source)

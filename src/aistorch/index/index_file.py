@@ -1,0 +1,127 @@
+"""The file of a saved index: two lines of text, the columns as they lie in memory, and a digest of it all."""
+
+from __future__ import annotations
+
+import json
+import os
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import xxhash
+from numpy.typing import NDArray
+
+from aistorch.errors import IndexFileError
+
+VERSION = 1
+"""Of the form; a reader refuses a higher one than it knows."""
+
+_FIRST_LINE = b"aistorch index "
+_ALIGNMENT = 64
+_DIGEST = 16
+
+# Wide ones first, so that each lies where its numbers may. Offsets are of 4 or 8 bytes.
+_KINDS = {"sizes": "<i8", "checksums": "<u8", "offsets": "", "sources": "<i4", "targets": "<i2", "blob": "|u1"}
+
+Columns = dict[str, NDArray[Any]]
+About = dict[str, list[str]]
+
+
+def write_columns(path: str | os.PathLike[str], columns: Mapping[str, NDArray[Any]], about: About) -> None:
+    """Writes a file under another name and gives it its own when it is complete.
+
+    Args:
+        path: The file.
+        columns: Those of an index.
+        about: What else is to be kept.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    target = Path(path)
+    part = target.with_name(f".{target.name}.{uuid.uuid4().hex}.part")
+    try:
+        with part.open("xb") as file:
+            _write(file, columns, about)
+        part.replace(target)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+
+
+def read_columns(path: str | os.PathLike[str]) -> tuple[Columns, About]:
+    """The columns, mapped from the file, and what else was kept.
+
+    Raises:
+        IndexFileError: The file is none of these, damaged, or of a later version.
+        OSError: It cannot be read.
+    """
+    shown = os.fspath(path)
+    with Path(path).open("rb") as file:
+        _check_version(file.readline(_ALIGNMENT), shown)
+        try:
+            about = json.loads(file.readline())
+            layout = _layout(about.pop("objects"), about.pop("name_bytes"))
+            if not all(isinstance(text, str) for name in ("source_urls", "target_ids") for text in about[name]):
+                raise TypeError("a name is no text")
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise IndexFileError(shown, f"its header is damaged ({error!r}). Save the index anew") from error
+        start = file.tell()
+        end = start + sum(count * np.dtype(kind).itemsize for kind, count in layout.values())
+        size = os.fstat(file.fileno()).st_size
+        if size != end + _DIGEST:
+            raise IndexFileError(shown, f"it has {size} bytes instead of {end + _DIGEST}. Save the index anew")
+        content = np.asarray(np.memmap(file, mode="r"))
+    if xxhash.xxh3_128_digest(content[:end].data) != content[end:].tobytes():
+        raise IndexFileError(shown, "its checksum is wrong, so it is damaged. Save the index anew")
+    return _columns(content, start, layout), about
+
+
+def _write(file: BinaryIO, columns: Mapping[str, NDArray[Any]], about: About) -> None:
+    digest = xxhash.xxh3_128()
+    layout = _layout(len(columns["sizes"]), len(columns["blob"]))
+    header = about | {"objects": len(columns["sizes"]), "name_bytes": len(columns["blob"])}
+    pieces: list[bytes | memoryview] = [_head(json.dumps(header))]
+    pieces += [np.ascontiguousarray(columns[name], dtype=kind).data for name, (kind, _) in layout.items()]
+    for piece in pieces:
+        digest.update(piece)
+        file.write(piece)
+    file.write(digest.digest())
+
+
+def _head(header: str) -> bytes:
+    """The two lines, as long as the columns' place demands."""
+    head = _FIRST_LINE + b"%d\n" % VERSION + header.encode()
+    return head + b" " * (-(len(head) + 1) % _ALIGNMENT) + b"\n"
+
+
+def _check_version(line: bytes, shown: str) -> None:
+    number = line[len(_FIRST_LINE) :].strip()
+    if not line.startswith(_FIRST_LINE) or not number.isdigit():
+        raise IndexFileError(shown, "it is no saved index. Use a file that ObjectIndex.save() has written")
+    if int(number) > VERSION:
+        raise IndexFileError(
+            shown, f"it has version {int(number)}, and this aistorch reads up to {VERSION}. Update aistorch"
+        )
+
+
+def _layout(objects: int, name_bytes: int) -> dict[str, tuple[str, int]]:
+    """The kind of number in each column and how many there are, in the order of the file."""
+    for count in (objects, name_bytes):
+        if not isinstance(count, int) or count < 0:
+            raise ValueError(f"{count!r} is no number of objects or bytes")
+    kinds = _KINDS | {"offsets": "<u4" if name_bytes < 1 << 32 else "<u8"}
+    counts = dict.fromkeys(kinds, objects) | {"offsets": objects + 1, "blob": name_bytes}
+    return {name: (kind, counts[name]) for name, kind in kinds.items()}
+
+
+def _columns(content: NDArray[np.uint8], start: int, layout: Mapping[str, tuple[str, int]]) -> Columns:
+    columns: Columns = {}
+    for name, (kind, count) in layout.items():
+        stop = start + count * np.dtype(kind).itemsize
+        column = content[start:stop].view(kind)
+        columns[name] = column.astype(column.dtype.newbyteorder("="), copy=False)
+        start = stop
+    return columns
