@@ -26,15 +26,16 @@ def start(server: Server, folder: Path, workers: int, *options: str) -> subproce
     return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
 
 
+@pytest.mark.timeout(400)
 def test_losses_of_a_run_that_was_killed_are_those_of_one_that_was_not(second_server: Server, tmp_path: Path) -> None:
     for package in ("sklearn", "PIL", "matplotlib"):
         pytest.importorskip(package)
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     # In the second epoch, and between two checkpoints.
     runs = [start(second_server, whole, 2), start(second_server, killed, 0, "--stop-after=12")]
-    assert [run.wait(100) for run in runs] == [0, -signal.SIGKILL]
+    assert [run.wait(180) for run in runs] == [0, -signal.SIGKILL]
     assert not (killed / "losses.json").exists()
-    assert start(second_server, killed, 1).wait(100) == 0
+    assert start(second_server, killed, 1).wait(180) == 0
     losses = [json.loads((folder / "losses.json").read_text()) for folder in (whole, killed)]
     assert len(losses[0]) == STEPS
     assert losses[0] == losses[1]

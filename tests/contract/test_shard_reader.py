@@ -483,6 +483,23 @@ def test_damaged_shards_are_errors_that_say_where(bucket: Bucket, kind: str, bud
     assert raised.value.offset is not None
 
 
+@pytest.mark.parametrize("budget", [64 * MIB, 1])
+def test_samples_before_the_damage_are_handed_out(bucket: Bucket, budget: int) -> None:
+    files = [(f"{number:02}.{extension}", b"%02d" % number) for number in range(9) for extension in "yx"]
+    data = pack([*files, ("last.z", b"1")])
+    put(bucket, a=pack(PLAIN["train-2.tar"]), s=data[: 1024 * 14 + 100])
+    found: list[Any] = []
+    samples = AISShardReader(bucket, config=ReadConfig(budget=budget))
+    for _ in range(2):  # what was seen of the shard is not believed to be all of it
+        with pytest.raises(TruncatedShardError):
+            found.extend(iter(samples))  # without asking for the length
+    expected = read_slowly([PLAIN["train-2.tar"], files])[: 4 + 6]  # the last one might go on
+    assert grouped(found) == 2 * expected
+    put(bucket, s=data)
+    if budget > 1:  # else it was the server's listing that told
+        assert grouped(samples)[4:] == read_slowly([PLAIN["train-2.tar"], [*files, ("last.z", b"1")]])[4:]
+
+
 def test_damage_is_told_by_its_place_in_the_shard_whoever_reads_from_its_middle(bucket: Bucket) -> None:
     files = [(f"{number:02}.x", b"%02d" % number * 100) for number in range(20)]
     data, header = pack(files), 15 * 1024

@@ -50,7 +50,7 @@ def run(server: Server, bucket: Bucket, folder: Path, ranks: int, kill_after: in
         "GLOO_SOCKET_IFNAME": "lo",
     }
     ended = subprocess.run(
-        command + arguments, cwd=ROOT, env=environment, timeout=100, capture_output=True, check=False
+        command + arguments, cwd=ROOT, env=environment, timeout=180, capture_output=True, check=False
     )
     if not kill_after:
         assert ended.returncode == 0, ended.stderr.decode()
@@ -65,6 +65,7 @@ def read(folder: Path, ranks: int, first: int = 1, last: int = 1000) -> list[str
     return [name for _, _, names in steps for name in names]
 
 
+@pytest.mark.timeout(400)
 def test_ranks_that_were_killed_are_followed_by_others(second_server: Server, filled: Bucket, tmp_path: Path) -> None:
     never_killed = [name for name, _ in AISIterDataset(filled, shuffle=True, seed=6)]
     assert run(second_server, filled, tmp_path, ranks=3, kill_after=2) != 0

@@ -46,7 +46,8 @@ class AISShardReader(OrderedByShard, AISBaseIterDataset):
     `extensions`; the index beside the shard (`ShardWriter`, `aistorch shard`); the shard itself, where it takes no more
     than three quarters of the byte budget, since it is held back then until it is complete; the server's listing of
     the archive.
-    What none of these can tell (larger .tar.zst, the output of an ETL) is held back whatever its size.
+    A larger shard of which none of these can tell is read twice: .tar.zst, the output of an ETL, and archives that were
+    uploaded in parts, of which AIStore lists only the first part.
 
     Args:
         bucket_list (Bucket | list[Bucket]): Buckets or other sources, whose objects are shards; names ending in `.idx`

@@ -133,6 +133,10 @@ class Catalog:
         """Keeps what was seen while a shard was read."""
         self._facts.setdefault(shard, facts)
 
+    def forget(self, shard: int) -> None:
+        """Drops what was learned of a shard."""
+        self._facts.pop(shard, None)
+
     def counts(self, shards: Iterable[int]) -> list[int]:
         """How many samples each shard has: from its index, else from the server's listing, else by reading it."""
         return [facts.samples for facts in self._facts_of(shards)]

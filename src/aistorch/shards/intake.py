@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
 from typing import NamedTuple, Protocol
 
 from aistorch.fetch.body import Content
@@ -117,7 +118,7 @@ class Intake:
         for content in self._decompressor.feed(chunk.content):
             places = self._places.feed(content)
             if not self.is_known:
-                self._hold_back(content, places)
+                self._hold_back(content, places, chunk.last)
             yield Plain(content, places, chunk.buffer if is_plain else None)
         if chunk.buffer is not None and not is_plain:
             self._pool.give_back(chunk.buffer)
@@ -132,21 +133,31 @@ class Intake:
             self._decompressor.close()
             self._places.close()
         if not self.is_known:
-            self._catalog.learn(self.wanted.piece.shard, Facts.of_names(self._names))
-            self.is_known = True
+            self._learn()
 
-    def _hold_back(self, content: Content, places: list[Place]) -> None:
+    @contextmanager
+    def settled(self) -> Iterator[None]:
+        """While this lasts, what has come of the shard is taken for all of it: the rest cannot be read."""
+        if self.is_known:
+            yield
+            return
+        self._learn()
+        try:
+            yield
+        finally:
+            self._catalog.forget(self.wanted.piece.shard)
+
+    def _learn(self) -> None:
+        self._catalog.learn(self.wanted.piece.shard, Facts.of_names(self._names))
+        self.is_known = True
+
+    def _hold_back(self, content: Content, places: list[Place], last: bool) -> None:
         self._names += [place[0] for place in places]
         self._held += len(content)
-        if self._answer is not None and self._answer.done():
-            self._take_answer(self._answer)
-        elif self._held > self._hold:
-            self._held = 0  # asked once more when as much has come again
-            if self._answer is not None:
-                self._take_answer(self._answer)
-            else:
-                self.is_known = self._catalog.ask_server(self.wanted.piece.shard) is not None
-
-    def _take_answer(self, answer: Future[Facts | None]) -> None:
-        self._answer = None
-        self.is_known = answer.result() is not None
+        too_much = self._held > self._hold
+        if self._answer is not None and (too_much or self._answer.done()):
+            self.is_known, self._answer = self._answer.result() is not None, None
+        if too_much and not self.is_known and not last:
+            # Where the server cannot tell, the shard is read twice rather than held.
+            self._catalog.counts([self.wanted.piece.shard])
+            self.is_known = True

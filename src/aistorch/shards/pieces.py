@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Generic, Protocol, TypeVar
@@ -136,8 +136,9 @@ class PieceReader(Generic[T]):
                 intake, plain = waiting.popleft()
                 credit -= len(plain.content) if plain else 0
                 yield decoder.run(intake, plain)
-        while waiting and waiting[0][0].is_known:
-            yield decoder.run(*waiting.popleft())
+        with waiting[-1][0].settled() if waiting else nullcontext():
+            for intake, plain in waiting:
+                yield decoder.run(intake, plain)
         if failure is not None:
             raise failure
 
