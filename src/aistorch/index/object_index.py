@@ -242,7 +242,7 @@ class ObjectIndex:
             InvalidArgumentError: An object is of a source that is no bucket, which alone knows how to read it.
             OSError: The file cannot be written.
         """
-        used = np.unique(self.sources).tolist()
+        used = np.flatnonzero(np.bincount(self.sources)).tolist()
         urls = dict(enumerate(self.source_urls))
         if self.foreign or not all(urls.get(source) for source in used):
             raise InvalidArgumentError(

@@ -72,16 +72,12 @@ class Catalog:
         return next(self._read_indices([shard]))[1]
 
     def indices(self, shards: Iterable[int]) -> dict[int, MemberIndex | None]:
-        """The same for several shards, read at once; what the indices tell of the shards is kept.
+        """The same for several shards, read at once.
 
         Warns:
             StaleShardIndexWarning: One cannot be used.
         """
-        found = dict(self._read_indices([shard for shard in shards if shard in self._stored]))
-        for shard, index in found.items():
-            if index is not None and shard not in self._facts:
-                self._facts[shard] = Facts.of_index(index)
-        return found
+        return dict(self._read_indices([shard for shard in shards if shard in self._stored]))
 
     def index_size(self, shard: int) -> int:
         """Stored bytes of the index beside a shard; 0 where there is none, and 1 where that is not known."""
@@ -111,10 +107,12 @@ class Catalog:
             found[shard] = MemberIndex.from_entries(entries, int(self.shards.sizes[shard]), shard=url)
         return [found[shard] for shard in range(len(self.shards))]
 
-    def facts(self, shard: int) -> Facts | None:
-        """What is known of a shard without a look at the shard itself."""
-        if shard not in self._facts and (index := self.index(shard)) is not None:
-            self._facts[shard] = Facts.of_index(index)
+    def facts(self, shard: int, index: MemberIndex | None = None) -> Facts | None:
+        """What is known of a shard without a look at the shard itself; `index` saves reading the one beside it."""
+        if shard not in self._facts:
+            index = self.index(shard) if index is None else index
+            if index is not None:
+                self._facts[shard] = Facts.of_index(index)
         return self._facts.get(shard)
 
     def ask_server(self, shard: int) -> Facts | None:

@@ -104,7 +104,8 @@ class Intake:
             self._places = IndexedPlaces(self.shard, index, wanted.origin)
         else:
             self._places = TarHeaders(self.shard, wanted.origin)
-        self.is_known = hold is None or catalog.facts(wanted.piece.shard) is not None
+        facts = catalog.facts(wanted.piece.shard, index)
+        self.is_known = hold is None or facts is not None
 
     def feed(self, chunk: Chunk) -> Iterator[Plain]:
         """What the next chunk brings.
