@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 from functools import cached_property
 from operator import index as as_index
 from typing import NamedTuple
@@ -24,12 +23,10 @@ from aistorch.shards.catalog import Catalog
 from aistorch.shards.facts import Facts
 from aistorch.shards.member_index import MemberIndex
 from aistorch.shards.names import base_name
+from aistorch.shards.pieces import in_flight
 from aistorch.shards.stream import ShardSample
 from aistorch.shards.zero_dict import ZeroDict
 from aistorch.sources.resolve import PrefixMap, SourceList
-
-# With an ETL, the part of the byte budget that is in flight; the rest is for shards that are kept.
-_IN_FLIGHT = 4
 
 
 class AISShardMapDataset(AISBaseMapDataset):
@@ -116,9 +113,7 @@ class AISShardMapDataset(AISBaseMapDataset):
 
     @cached_property
     def _reader(self) -> Reader:
-        config = self._config
-        if self._etl is not None:
-            config = replace(config, budget=max(1, config.budget // _IN_FLIGHT))
+        config = self._config if self._etl is None else in_flight(self._config)
         return Reader([selection.source for selection in self._selections], config, self._etl)
 
     def _whole_shards(self, catalog: Catalog) -> WholeShards:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
 from functools import cached_property
 from typing import Any, cast
 
@@ -24,13 +23,10 @@ from aistorch.order.shards import Piece
 from aistorch.progress import Progress
 from aistorch.shards.catalog import Catalog
 from aistorch.shards.grouping import Group
-from aistorch.shards.pieces import PieceReader
+from aistorch.shards.pieces import PieceReader, in_flight
 from aistorch.shards.stream import ShardSample, ShardStream
 from aistorch.shards.zero_dict import ZeroDict as _ZeroDict
 from aistorch.sources.resolve import PrefixMap, SourceList
-
-# The part of the byte budget that is in flight.
-_IN_FLIGHT = 4
 
 
 class AISShardReader(OrderedByShard, AISBaseIterDataset):
@@ -154,9 +150,7 @@ class AISShardReader(OrderedByShard, AISBaseIterDataset):
 
     @cached_property
     def _reader(self) -> Reader:
-        # The rest of the budget is for shards that are held back until they are complete.
-        config = replace(self._config, budget=max(1, self._config.budget // _IN_FLIGHT))
-        return Reader([selection.source for selection in self._selections], config, self._etl)
+        return Reader([selection.source for selection in self._selections], in_flight(self._config), self._etl)
 
     @cached_property
     def _catalog(self) -> Catalog:

@@ -46,8 +46,8 @@ class Wanted(NamedTuple):
 
     number: int
     piece: Piece
-    first: int = 0
-    origin: int = 0
+    first: int
+    origin: int
 
 
 class Places(Protocol):

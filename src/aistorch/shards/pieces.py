@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 
+from aistorch.config import ReadConfig
 from aistorch.errors import AIStorchError
 from aistorch.fetch.buffers import BufferPool
 from aistorch.fetch.chunks import CHUNK_SIZE, Extent, stream_chunks
@@ -26,6 +27,8 @@ from aistorch.shards.zip import ZIP_SUFFIX, zip_members
 T = TypeVar("T")
 # Of a TAR archive: headers begin at multiples of it.
 BLOCK = 512
+# The part of the byte budget that is in flight.
+_IN_FLIGHT = 4
 
 
 @dataclass(frozen=True)
@@ -196,6 +199,11 @@ class PieceReader(Generic[T]):
         start = 0 if piece.first == 0 else _aligned(index.span(piece.first - 1)[1])
         stop = None if piece.stop is None or piece.stop >= len(index) else _aligned(index.span(piece.stop - 1)[1])
         return Extent(piece.shard, start, stop), piece.first
+
+
+def in_flight(config: ReadConfig) -> ReadConfig:
+    """The config to read shards with: the rest of the byte budget is for shards that are held back, or kept."""
+    return replace(config, budget=max(1, config.budget // _IN_FLIGHT))
 
 
 def is_empty(piece: Piece) -> bool:
