@@ -32,7 +32,7 @@ from aistorch.errors import DuplicateMemberError, ScatteredSampleError, ShardErr
 from aistorch.shards.compression import decompressor_for
 from aistorch.shards.grouping import Grouper
 from aistorch.shards.tar import Entry, TarHeaders, TarStream
-from aistorch.shards.tar_contents import NO_RANGE, File
+from aistorch.shards.tar_contents import NO_RANGE, File, Files
 from aistorch.shards.tar_header import clean_name
 from tests.support.tars import (
     checksummed,
@@ -74,11 +74,22 @@ def _member(rng: random.Random, number: int) -> bytes:
     return sparse_pax(f"{number:04}.bin", size, holes, rng.choice(["0.0", "0.1", "1.0"]))
 
 
+def _plain_member(rng: random.Random, number: int) -> bytes:
+    """A small file with an ordinary header, in a third of the cases with a pax header of times before it."""
+    info = regular(f"{number // 2:04}.{'jpg' if number % 2 else 'cls'}", rng.randbytes(rng.choice([0, 5, 600])))
+    info.mtime = rng.choice([0, 1, 1.5])
+    return member(info, rng.randbytes(info.size), tarfile.PAX_FORMAT)
+
+
 @cache
 def original(number: int) -> tuple[bytes, tuple[int, ...]]:
     """One of the archives that are mutated, and where its members begin."""
     rng = random.Random(number)
-    members = [_member(rng, place) for place in range(rng.randrange(3, 9))]
+    if rng.randrange(3):
+        members = [_member(rng, place) for place in range(rng.randrange(3, 9))]
+    else:  # so many plain headers in a row are taken together
+        members = [_plain_member(rng, place) for place in range(rng.randrange(9, 20))]
+        members.insert(rng.randrange(20), _member(rng, 40))
     starts = [0]
     for block in members:
         starts.append(starts[-1] + len(block))
@@ -134,7 +145,7 @@ def read_tar(parts: list[bytes]) -> Outcome:
 
 def group(grouper: Grouper, found: list[File]) -> None:
     try:
-        samples = grouper.feed(found) + grouper.close()
+        samples = grouper.feed(Files.of(found)) + grouper.close()
     except (DuplicateMemberError, ScatteredSampleError):
         return
     assert len({key for key, _ in samples}) == len(samples)

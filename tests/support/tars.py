@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import tarfile
 from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
@@ -57,7 +58,7 @@ def view(data: bytes) -> list[File]:
     with tarfile.open(fileobj=io.BytesIO(data), encoding="utf-8", errors="surrogateescape") as opened:
         return [
             (
-                info.name.removeprefix("./"),
+                re.sub(r"^(\./+)+", "", info.name),
                 opened.extractfile(info).read(),  # type: ignore[union-attr]
                 NO_RANGE if info.issparse() else info.offset_data,
             )

@@ -155,7 +155,7 @@ class Catalog:
                 self._facts[shard] = Facts.of_index(index)
         unknown = [shard for shard in unknown if shard not in self._facts and self.ask_server(shard) is None]
         for shard, entries, _ in self._scan(unknown):
-            self._facts[shard] = Facts.of_names(entry[0] for entry in entries)
+            self._facts[shard] = Facts.of_names([entry[0] for entry in entries])
         return [self._facts[shard] for shard in wanted]
 
     def _read_indices(self, shards: list[int]) -> Iterator[tuple[int, MemberIndex | None]]:

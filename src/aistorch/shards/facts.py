@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import NamedTuple
 
-from aistorch.shards.grouping import split_name
+from aistorch.shards.grouping import regular_keys, split_name
 from aistorch.shards.member_index import MemberIndex
 from aistorch.shards.names import are_unique
 
@@ -26,20 +26,26 @@ class Facts(NamedTuple):
     files: int = -1
 
     @classmethod
-    def of_names(cls, names: Iterable[str]) -> Facts:
+    def of_names(cls, names: Sequence[str]) -> Facts:
         """From the names of all files of a shard."""
         keys: dict[str, None] = {}
         extensions: dict[str, None] = {}
-        files, prefix = 0, ""
-        for files, name in enumerate(names, 1):  # noqa: B007
+        prefix = ""
+        for number, name in enumerate(names):
             # The next file of the same sample is told by one comparison, in most cases.
             if name.startswith(prefix) and name[len(prefix) :] in extensions:
                 continue
             split = split_name(name)
-            if split is not None:
-                prefix = split[0] + "."
-                keys[split[0]] = extensions[split[1]] = None
-        return cls(tuple(extensions), not are_unique(keys), len(keys), files)
+            if split is None:
+                continue
+            if len(keys) == 1 and split[0] not in keys:  # most often all samples are made as the first one is
+                rest = regular_keys(list(names[number:]), ["." + extension for extension in extensions])
+                if rest is not None:
+                    keys |= dict.fromkeys(rest)
+                    break
+            prefix = split[0] + "."
+            keys[split[0]] = extensions[split[1]] = None
+        return cls(tuple(extensions), not are_unique(keys), len(keys), len(names))
 
     @classmethod
     def of_index(cls, index: MemberIndex) -> Facts:

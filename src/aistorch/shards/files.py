@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from aistorch.order.shards import Piece
-from aistorch.shards.tar_contents import File
+from aistorch.shards.tar_contents import Files
 
 
 class FileStream:
@@ -19,11 +17,11 @@ class FileStream:
         self._piece = piece
         self._at = 0
 
-    def take(self, files: Sequence[File]) -> list[bytes]:
+    def take(self, files: Files) -> list[bytes]:
         """Those of the shard's next files, as far as they are wanted."""
         first, self._at = self._at, self._at + len(files)
         stop = len(files) if self._piece.stop is None else max(0, self._piece.stop - first)
-        return [content for _, content, _ in files[max(0, self._piece.first - first) : stop]]
+        return files.contents[max(0, self._piece.first - first) : stop]
 
     def close(self) -> list[bytes]:
         """None are left."""

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from itertools import repeat
-
 import numpy as np
 
 from aistorch.errors import TruncatedShardError
 from aistorch.shards.member_index import MemberIndex
-from aistorch.shards.tar_reader import Chunk, Place
+from aistorch.shards.places import Place, Places
+from aistorch.shards.tar_reader import Chunk
 
 
 class IndexedPlaces:
@@ -27,15 +26,15 @@ class IndexedPlaces:
         self._next = int(np.searchsorted(index.offsets, origin, side="right"))
         self._last: Place | None = None
 
-    def feed(self, chunk: Chunk) -> list[Place]:
+    def feed(self, chunk: Chunk) -> Places:
         """The files whose headers end in this chunk, in the order of the archive."""
         self._base += len(chunk)
         first, stop = self._next, int(np.searchsorted(self._index.offsets, self._base, side="right"))
         if first == stop:
-            return []
+            return Places([], [], [])
         self._next = stop
         offsets, sizes = self._index.offsets[first:stop].tolist(), self._index.sizes[first:stop].tolist()
-        places: list[Place] = list(zip(self._index.names(first, stop), offsets, sizes, repeat(None), strict=False))
+        places = Places(self._index.names(first, stop), offsets, sizes)
         self._last = places[-1]
         return places
 

@@ -16,8 +16,8 @@ from aistorch.shards.compression import Decompressor, decompressor_for
 from aistorch.shards.facts import Facts
 from aistorch.shards.indexed_places import IndexedPlaces
 from aistorch.shards.member_index import MemberIndex
+from aistorch.shards.places import Places
 from aistorch.shards.tar import TarHeaders
-from aistorch.shards.tar_reader import Place
 
 
 class Plain(NamedTuple):
@@ -30,7 +30,7 @@ class Plain(NamedTuple):
     """
 
     content: Content
-    places: list[Place]
+    places: Places
     buffer: memoryview | None
 
 
@@ -50,10 +50,10 @@ class Wanted(NamedTuple):
     origin: int
 
 
-class Places(Protocol):
+class Finder(Protocol):
     """Tells where files are, as the bytes of a shard arrive: `TarHeaders`, or `IndexedPlaces`."""
 
-    def feed(self, chunk: Content) -> list[Place]:
+    def feed(self, chunk: Content) -> Places:
         """The files whose headers end in this chunk."""
 
     def close(self) -> None:
@@ -99,11 +99,11 @@ class Intake:
         self._answer = answer
         self._names: list[str] = []  # as long as it is not known what the shard holds
         self._decompressor: Decompressor | None = None
-        self._places: Places
+        self._finder: Finder
         if index is not None and catalog.is_exact(wanted.piece.shard, index):
-            self._places = IndexedPlaces(self.shard, index, wanted.origin)
+            self._finder = IndexedPlaces(self.shard, index, wanted.origin)
         else:
-            self._places = TarHeaders(self.shard, wanted.origin)
+            self._finder = TarHeaders(self.shard, wanted.origin)
         facts = catalog.facts(wanted.piece.shard, index)
         self.is_known = hold is None or facts is not None
 
@@ -117,7 +117,7 @@ class Intake:
             self._decompressor = decompressor_for(chunk.content, self.shard)
         is_plain = type(self._decompressor) is Decompressor
         for content in self._decompressor.feed(chunk.content):
-            places = self._places.feed(content)
+            places = self._finder.feed(content)
             if not self.is_known:
                 self._hold_back(content, places, chunk.last)
             yield Plain(content, places, chunk.buffer if is_plain else None)
@@ -132,7 +132,7 @@ class Intake:
         """
         if self._decompressor is not None:
             self._decompressor.close()
-            self._places.close()
+            self._finder.close()
         if not self.is_known:
             self._learn()
 
@@ -152,8 +152,8 @@ class Intake:
         self._catalog.learn(self.wanted.piece.shard, Facts.of_names(self._names))
         self.is_known = True
 
-    def _hold_back(self, content: Content, places: list[Place], last: bool) -> None:
-        self._names += [place[0] for place in places]
+    def _hold_back(self, content: Content, places: Places, last: bool) -> None:
+        self._names += places.names
         self._held += len(content)
         too_much = self._held > self._hold
         if self._answer is not None and (too_much or self._answer.done()):

@@ -21,7 +21,7 @@ from aistorch.shards.catalog import Catalog
 from aistorch.shards.indices_ahead import IndicesAhead
 from aistorch.shards.inquiries import Inquiries
 from aistorch.shards.intake import Intake, Plain, Wanted
-from aistorch.shards.tar_contents import File, TarContents
+from aistorch.shards.tar_contents import Files, TarContents
 from aistorch.shards.zip import ZIP_SUFFIX, zip_members
 
 T = TypeVar("T")
@@ -49,7 +49,7 @@ class Run(Generic[T]):
 class SampleStream(Protocol[T]):
     """Makes samples of one piece of a shard."""
 
-    def take(self, files: Sequence[File]) -> list[T]:
+    def take(self, files: Files) -> list[T]:
         """The samples that are complete with these files."""
 
     def close(self) -> list[T]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from aistorch.order.shards import Piece
 from aistorch.shards.facts import Facts
 from aistorch.shards.grouping import Group, Grouper
 from aistorch.shards.grouping import Sample as KeyedSample
 from aistorch.shards.names import base_name
-from aistorch.shards.tar_contents import File
+from aistorch.shards.tar_contents import Files
 from aistorch.shards.zero_dict import ZeroDict
 
 ShardSample = tuple[str, ZeroDict]
@@ -52,7 +52,7 @@ class ShardStream:
         if facts is not None and not declared:
             extensions.update(dict.fromkeys(facts.extensions))
 
-    def take(self, files: Sequence[File]) -> list[ShardSample]:
+    def take(self, files: Files) -> list[ShardSample]:
         """The samples that are complete with the shard's next files, as far as they are wanted.
 
         Raises:
@@ -75,9 +75,8 @@ class ShardStream:
         extensions, by_key, declared = self._extensions, self._by_key, self._declared
         known, named = list(extensions), []
         for key, files in samples:
-            if list(files) == known:
-                sample = ZeroDict.complete(files)
-            else:
+            sample = files
+            if list(files) != known:
                 if not declared and not files.keys() <= extensions.keys():  # it has changed since it was looked at
                     extensions.update(dict.fromkeys(files))
                     known = list(extensions)

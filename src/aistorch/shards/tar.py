@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from typing import NamedTuple
-from zlib import adler32
 
 from aistorch.fetch.buffers import sliced_to_bytes
+from aistorch.shards.places import Place, Places
 from aistorch.shards.tar_contents import NO_RANGE, File, TarContents
-from aistorch.shards.tar_extended import only_times
-from aistorch.shards.tar_header import BLOCK, FILE, PAX, clean_name, known_sums
-from aistorch.shards.tar_reader import Chunk, Place, TarReader
+from aistorch.shards.tar_header import BLOCK
+from aistorch.shards.tar_plain import take_plain
+from aistorch.shards.tar_reader import Chunk, TarReader, padding_of
 
-_DOT = ord(".")
-_ENDS = b"\0 "  # of a number
+# Odd headers in one chunk after which none are looked for any more that can be taken together.
+_VAIN = 8
 
 
 class Entry(NamedTuple):
@@ -45,41 +45,27 @@ class TarHeaders(TarReader):
         origin: Where in the archive the first chunk begins.
     """
 
-    def _read(self, chunk: Chunk, found: list[Place]) -> None:
-        pos, end, base = self._resume(chunk, found), len(chunk), self._base
+    def _read(self, chunk: Chunk, found: Places) -> None:
+        pos, end = self._resume(chunk, found), len(chunk)
         data = sliced_to_bytes(chunk) if pos < end else b""
-        plain, name = self._is_plain(), self._within
+        vain = 0
         while (body := pos + BLOCK) <= end:
-            header = data[pos:body]
-            # 512 ASCII characters add up to less than Adler-32's modulus, so its lower half is 1 + their sum.
-            if (
-                plain
-                and header.isascii()
-                and adler32(header) & 0xFFFF == known_sums.get(header[148:156])
-                and header[135] in _ENDS
-                and not (header[99] or header[345])  # neither a name that fills its field, nor a prefix
-            ):
-                kind = header[156]
-                try:
-                    size = int(header[124:135], 8)
-                except ValueError:
-                    size = kind = 0
-                if kind == FILE and size >= 0:
-                    name = header.partition(b"\0")[0].decode()
-                    if header[0] == _DOT:
-                        name = clean_name(name)
-                    found.append((name, base + body, size, None))
-                    pos = body + size + (-size & 511)
-                    continue
-                stop = body + size
-                if kind == PAX and stop <= end and only_times(data, body, stop):
-                    name = ""
-                    pos = stop + (-size & 511)
-                    continue
-            pos = self._take_header(header, chunk, body, found)
-            plain, name = self._is_plain(), self._within
-        self._within = name
+            after = take_plain(chunk, data, pos, self._base, found) if vain < _VAIN and self._is_plain() else pos
+            if after > pos:
+                self._within = _name_before(self._base + after, found)
+                pos = after
+            else:
+                vain += 1
+                pos = self._take_header(data[pos:body], chunk, body, found)
         self._suspend(chunk, pos)
+
+
+def _name_before(offset: int, found: Places) -> str:
+    """The file that ends there with its padding; "" where it was a pax header that did."""
+    if not found:
+        return ""
+    name, start, size, _ = found[-1]
+    return name if start + size + padding_of(size) == offset else ""
 
 
 class TarStream:
@@ -107,7 +93,7 @@ class TarStream:
             DamagedShardError: A header, or what extends it, is not what the format allows.
         """
         self._contents.close()
-        return self._contents.feed(chunk, self._headers.feed(chunk))
+        return list(self._contents.feed(chunk, self._headers.feed(chunk)))
 
     def close(self) -> None:
         """Says that no more chunks follow. Without an end marker an archive is complete where a header could stand.

@@ -29,11 +29,6 @@ _KIND = 156
 _MAGIC, _PREFIX = slice(257, 265), slice(345, 500)
 _DOTS = re.compile(r"(?:\./+)+")
 
-# What Adler-32 of a header comes to, by its checksum field: most headers of a shard are checked by looking this up.
-known_sums: dict[bytes, int] = {}
-_KNOWN_LIMIT = 1 << 16
-_ADLER = 65521
-
 
 class HeaderError(AIStorchError):
     """A header, or what extends it, says something that it may not. The reader adds shard, member and offset."""
@@ -79,8 +74,6 @@ def check_sum(block: bytes) -> None:
     stated = number(field, "checksum")
     counted = byte_sum(block) - byte_sum(field) + len(field) * ord(" ")
     if counted == stated:
-        if len(known_sums) < _KNOWN_LIMIT:
-            known_sums[field] = (stated - len(field) * ord(" ") + byte_sum(field)) % _ADLER + 1
         return
     # Some old writers have added up signed characters.
     signed = counted - 256 * sum(byte >= 128 for byte in block[:148] + block[156:])
@@ -133,5 +126,5 @@ def decode(name: bytes) -> str:
 
 def clean_name(name: str) -> str:
     """A name without the `./` before it that `tar -C folder .` writes."""
-    found = _DOTS.match(name)
+    found = _DOTS.match(name) if name.startswith("./") else None
     return name if found is None else name[found.end() :]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from aistorch.errors import DamagedShardError, ShardError, TruncatedShardError
+from aistorch.shards.places import Place, Places
 from aistorch.shards.tar_extended import EXTENDED_LIMIT, add_records, extended_records
 from aistorch.shards.tar_header import (
     BLOCK,
@@ -23,9 +24,6 @@ from aistorch.shards.tar_incoming import Incoming
 from aistorch.shards.tar_sparse import SparseMap
 
 Chunk = bytes | memoryview
-
-Place = tuple[str, int, int, SparseMap | None]
-"""A file without its content: its name, where what is stored of it begins, how many bytes that is, and its holes."""
 
 
 class _Extended(NamedTuple):
@@ -64,7 +62,7 @@ class TarReader:
         self._at = 0
         self._trouble: ShardError | None = None
 
-    def feed(self, chunk: Chunk) -> list[Place]:
+    def feed(self, chunk: Chunk) -> Places:
         """The files whose headers end in this chunk, in the order of the archive.
 
         What stands before a damaged place is returned like all else; the next call raises then.
@@ -74,7 +72,7 @@ class TarReader:
         """
         if self._trouble is not None:
             raise self._trouble
-        found: list[Place] = []
+        found = Places([], [], [])
         if not self.ended:
             try:
                 self._read(chunk, found)
@@ -100,7 +98,7 @@ class TarReader:
         if missing:
             raise TruncatedShardError(self.shard, self._within, self._base, missing)
 
-    def _read(self, chunk: Chunk, found: list[Place]) -> None:
+    def _read(self, chunk: Chunk, found: Places) -> None:
         """Takes a chunk."""
         raise NotImplementedError
 
@@ -129,7 +127,7 @@ class TarReader:
         missing = offset + size - self._base
         return f"{missing} of {size} bytes are missing" if missing > 0 else ""
 
-    def _resume(self, chunk: Chunk, found: list[Place]) -> int:
+    def _resume(self, chunk: Chunk, found: Places) -> int:
         """Goes on with what the last chunk left unfinished, and returns where the next header begins."""
         if self._extended is not None:
             extended = self._extended
@@ -157,7 +155,7 @@ class TarReader:
         elif pos < len(chunk):
             self._carried = bytes(chunk[pos:])
 
-    def _take_header(self, block: bytes, chunk: Chunk, pos: int, found: list[Place]) -> int:
+    def _take_header(self, block: bytes, chunk: Chunk, pos: int, found: Places) -> int:
         """Takes any header; what it says of the next one stands in the chunk from `pos` on, or in those that follow.
 
         Returns:
@@ -178,13 +176,13 @@ class TarReader:
             return self._take_sparse(parsed, SparseMap.from_header(block), pos, found)
         return self._take_member(parsed, None, pos, found)
 
-    def _take_sparse(self, header: Header, sparse: SparseMap, pos: int, found: list[Place]) -> int:
+    def _take_sparse(self, header: Header, sparse: SparseMap, pos: int, found: Places) -> int:
         if sparse.more:
             self._mapped = header, sparse
             return pos
         return self._take_member(header, sparse, pos, found)
 
-    def _take_member(self, header: Header, sparse: SparseMap | None, pos: int, found: list[Place]) -> int:
+    def _take_member(self, header: Header, sparse: SparseMap | None, pos: int, found: Places) -> int:
         """Takes a header that is not followed by others for the same member."""
         records, self._records = self._records, {}
         name = records.get("path") or header.name
@@ -194,10 +192,10 @@ class TarReader:
         if kind in WITHOUT_CONTENT or (kind == OLD_FILE and name.endswith("/")):
             return pos
         if kind in FILES:
-            described = SparseMap.from_records(records)
+            described = SparseMap.from_records(records) if records else None
             if sparse and described:
                 raise HeaderError("two maps of one sparse file")
-            found.append((self._within, self._base + pos, size, sparse or described))
+            found.add((self._within, self._base + pos, size, sparse or described))
         return pos + size + padding_of(size)
 
     def _end(self, stop: int) -> int:

@@ -13,12 +13,12 @@ from aistorch.fetch.routes import requests_for
 from aistorch.index.archive_listing import ArchivedFile, archived_files
 from aistorch.index.object_index import ObjectIndex
 from aistorch.shards.grouping import split_name
-from aistorch.shards.tar_contents import File
+from aistorch.shards.tar_contents import File, Files
 
 ZIP_SUFFIX = ".zip"
 
 
-def zip_members(reader: Reader, shard: ObjectIndex) -> Iterator[list[File]]:
+def zip_members(reader: Reader, shard: ObjectIndex) -> Iterator[Files]:
     """The files of one shard in the order of `sample_by_sample`, in lists of one or more; many are under way at once.
 
     Args:
@@ -36,7 +36,7 @@ def zip_members(reader: Reader, shard: ObjectIndex) -> Iterator[list[File]]:
     with engines.lend(settings, reader.config) as engine:
         whole = next(requests_for(shard, reader.routes, engines.cluster(settings)))
         for run in engine.deliver(_request(whole, position, file) for position, file in enumerate(files)):
-            yield [_member(whole.url, files[request.position], bytes(content)) for request, content in run]
+            yield Files.of(_member(whole.url, files[request.position], bytes(content)) for request, content in run)
 
 
 def sample_by_sample(listed: Iterable[ArchivedFile]) -> list[ArchivedFile]:

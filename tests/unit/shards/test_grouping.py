@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from aistorch.errors import DuplicateMemberError, InvalidArgumentError, ScatteredSampleError
 from aistorch.shards.grouping import Grouper, Sample, split_name
-from aistorch.shards.tar_contents import File
+from aistorch.shards.tar_contents import File, Files
 
 SHARD = "ais://b/s.tar"
 
@@ -26,7 +26,7 @@ def files(*names: str) -> list[File]:
 
 def grouped(found: list[File], group: str = "adjacent", size: int = 1000) -> list[Sample]:
     grouper = Grouper(SHARD, group)  # type: ignore[arg-type]
-    samples = [sample for at in range(0, len(found), size) for sample in grouper.feed(found[at : at + size])]
+    samples = [sample for at in range(0, len(found), size) for sample in grouper.feed(Files.of(found[at : at + size]))]
     return samples + grouper.close()
 
 
@@ -69,6 +69,27 @@ def test_key_and_extension_are_the_plugins_where_that_is_right() -> None:
         assert (key.rpartition("/")[2], extension) == (utils.get_basename(name), utils.get_extension(name))
 
 
+@given(
+    st.lists(st.tuples(keys, st.lists(extensions, min_size=1, max_size=3, unique=True)), max_size=9),
+    st.lists(st.sampled_from(["3", "4", "d/5", "d.x/6", "7"]), unique=True),
+    st.lists(extensions, min_size=1, max_size=3, unique=True),
+    st.integers(1, 12),
+)
+def test_samples_that_are_made_alike_are_those_that_come_one_by_one(
+    odd: list[tuple[str, list[str]]], alike: list[str], same: list[str], size: int
+) -> None:
+    samples = [(f"{key}-", same) for key in alike] + odd + [(key, same) for key in alike]
+    found = files(*(f"{key}.{extension}" for key, own in samples for extension in own))
+    assert outcome(found, size) == outcome(found, 1000) == outcome(found, 1)
+
+
+def outcome(found: list[File], size: int) -> list[Sample] | str:
+    try:
+        return grouped(found, size=size)
+    except (ScatteredSampleError, DuplicateMemberError) as error:
+        return f"{type(error).__name__}: {error}"
+
+
 def test_files_side_by_side_make_a_sample() -> None:
     found = files("a/1.jpg", "a/1.cls", "a/1.seg.png", "b/1.jpg", "b/1.cls", "b/10.jpg", "b/1x/1.jpg")
     assert grouped(found) == [
@@ -89,9 +110,9 @@ def test_a_folder_that_is_called_like_a_sample_is_another_one() -> None:
 
 def test_a_sample_is_complete_when_the_next_one_begins() -> None:
     grouper = Grouper(SHARD)
-    assert grouper.feed(files("1.a", "1.b")) == []
-    assert grouper.feed(files("1.c", "2.a")) == [("1", {"a": b"1.a", "b": b"1.b", "c": b"1.c"})]
-    assert grouper.feed([]) == []
+    assert grouper.feed(Files.of(files("1.a", "1.b"))) == []
+    assert grouper.feed(Files.of(files("1.c", "2.a"))) == [("1", {"a": b"1.a", "b": b"1.b", "c": b"1.c"})]
+    assert grouper.feed(Files.of([])) == []
     assert grouper.close() == [("2", {"a": b"2.a"})]
     assert grouper.close() == []
 

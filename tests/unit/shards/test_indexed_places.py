@@ -9,7 +9,7 @@ from aistorch.errors import TruncatedShardError
 from aistorch.shards.grouping import split_name
 from aistorch.shards.indexed_places import IndexedPlaces
 from aistorch.shards.tar import TarHeaders
-from aistorch.shards.tar_contents import TarContents
+from aistorch.shards.tar_contents import File, TarContents
 from tests.support.shard_strategies import cuts, shards
 from tests.support.shards import Files, index_of
 from tests.support.tars import chunks, pack
@@ -21,10 +21,10 @@ SHARD = "ais://bucket/shard.tar"
 def test_they_are_those_of_the_headers(files: Files, at: list[int]) -> None:
     data = pack(files)
     indexed, headers, contents = IndexedPlaces(SHARD, index_of(SHARD, data)), TarHeaders(SHARD), TarContents(SHARD)
-    taken = []
+    taken: list[File] = []
     for part in chunks(data, at):
         places = indexed.feed(part)
-        assert places == [place for place in headers.feed(part) if split_name(place[0])]
+        assert list(places) == [place for place in headers.feed(part) if split_name(place[0])]
         taken += contents.feed(part, places)
     indexed.close()
     assert [(name, content) for name, content, _ in taken] == [file for file in files if split_name(file[0])]
@@ -37,7 +37,7 @@ def test_they_may_begin_behind_any_sample(files: Files) -> None:
     for number in range(len(index)):
         origin = -(-index.span(number)[1] // 512) * 512
         found = IndexedPlaces(SHARD, index, origin).feed(data[origin:])
-        assert found == IndexedPlaces(SHARD, index).feed(data)[int(index.firsts[number + 1]) :]
+        assert list(found) == list(IndexedPlaces(SHARD, index).feed(data))[int(index.firsts[number + 1]) :]
 
 
 def test_a_shard_that_ends_too_early_is_told() -> None:

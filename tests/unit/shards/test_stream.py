@@ -18,6 +18,7 @@ from aistorch.shards.member_index import MemberIndex
 from aistorch.shards.pieces import is_empty
 from aistorch.shards.stream import ShardStream
 from aistorch.shards.tar import TarStream
+from aistorch.shards.tar_contents import Files as Columns
 from tests.support.shard_strategies import cuts, shards
 from tests.support.shards import Files, grouped, index_of, read_slowly
 from tests.support.tars import pack
@@ -32,7 +33,7 @@ def fed(stream: Any, data: bytes, at: list[int]) -> Iterator[Any]:
     bounds = [0, *sorted(min(cut, len(data)) for cut in at), len(data)]
     for start, stop in pairwise(bounds):
         memory = bytearray(data[start:stop])
-        found = stream.take(tar.feed(memoryview(memory)))
+        found = stream.take(Columns.of(tar.feed(memoryview(memory))))
         memory[:] = b"\xff" * len(memory)
         yield from found
     yield from stream.close()
@@ -45,7 +46,7 @@ def stream_of(piece: Piece, known: dict[str, None], facts: Facts | None, **optio
 
 @given(shards(), pieces, cuts, st.booleans(), st.sampled_from(["adjacent", "shard"]))
 def test_any_piece_cut_anywhere(files: Files, piece: Piece, at: list[int], end: bool, group: str) -> None:
-    facts = Facts.of_names(name for name, _ in files)
+    facts = Facts.of_names([name for name, _ in files])
     known = {"seen": None}
     stream = stream_of(piece, known, facts, group=group)
     expected = read_slowly([files], ["seen"])
@@ -69,7 +70,7 @@ def test_a_range_of_bytes_that_an_index_tells(files: Files, piece: Piece, at: li
 
 @given(shards(), cuts, st.booleans())
 def test_declared_extensions_and_names_that_need_the_whole_shard(files: Files, at: list[int], tells: bool) -> None:
-    facts = Facts.of_names(name for name, _ in files)
+    facts = Facts.of_names([name for name, _ in files])
     declared = dict.fromkeys(["y", "z"])
     stream = stream_of(Piece(0), declared, None, declared=True, ask=lambda: facts if tells else None)
     found = grouped(fed(stream, pack(files), at))
@@ -108,7 +109,7 @@ def test_what_stands_behind_a_piece_is_not_looked_at() -> None:
 
 @given(shards())
 def test_facts_of_names_and_of_an_index_agree(files: Files) -> None:
-    of_names = Facts.of_names(name for name, _ in files)
+    of_names = Facts.of_names([name for name, _ in files])
     of_index = Facts.of_index(index_of(SHARD, pack(files)))
     assert of_index == of_names._replace(files=-1)
 

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from aistorch.index.archive_listing import ArchivedFile
 from aistorch.shards.grouping import Grouper, split_name
+from aistorch.shards.tar_contents import Files
 from aistorch.shards.zip import sample_by_sample
 
 parts = st.sampled_from(["a", "b", "a.d", "a.jpg", "a.cls", "a-b.jpg", "b.x", ".hidden", "a.", "é.jpg"])
@@ -31,8 +32,8 @@ def test_samples_are_those_that_were_listed_in_their_order(names: list[str]) -> 
     assert sorted(ordered) == sorted(files)
     contents = [(file.name, b"%d" % file.size, 0) for file in ordered]
     adjacent, anywhere = Grouper("s.zip"), Grouper("s.zip", "shard")
-    samples = adjacent.feed(contents) + adjacent.close()
-    assert anywhere.feed([(file.name, b"%d" % file.size, 0) for file in files]) == []
+    samples = adjacent.feed(Files.of(contents)) + adjacent.close()
+    assert anywhere.feed(Files.of((file.name, b"%d" % file.size, 0) for file in files)) == []
     assert samples == anywhere.close()
     assert [list(files) for _, files in samples] == [
         [extension for split in map(split_name, sorted(names)) if split and split[0] == key for extension in split[1:]]
