@@ -50,4 +50,4 @@ class Facts(NamedTuple):
     @classmethod
     def of_index(cls, index: MemberIndex) -> Facts:
         """From the index that was stored beside a shard."""
-        return cls.of_names(index.names())._replace(files=-1)
+        return cls.of_names(index.all_names)._replace(files=-1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import numpy as np
+from bisect import bisect_right
 
 from aistorch.errors import TruncatedShardError
 from aistorch.shards.member_index import MemberIndex
@@ -21,20 +21,19 @@ class IndexedPlaces:
 
     def __init__(self, shard: str, index: MemberIndex, origin: int = 0) -> None:
         self.shard = shard
-        self._index = index
+        self._names, self._offsets, self._sizes = index.all_names, index.offsets.tolist(), index.sizes.tolist()
         self._base = origin
-        self._next = int(np.searchsorted(index.offsets, origin, side="right"))
+        self._next = bisect_right(self._offsets, origin)
         self._last: Place | None = None
 
     def feed(self, chunk: Chunk) -> Places:
         """The files whose headers end in this chunk, in the order of the archive."""
         self._base += len(chunk)
-        first, stop = self._next, int(np.searchsorted(self._index.offsets, self._base, side="right"))
+        first, stop = self._next, bisect_right(self._offsets, self._base)
         if first == stop:
             return Places([], [], [])
         self._next = stop
-        offsets, sizes = self._index.offsets[first:stop].tolist(), self._index.sizes[first:stop].tolist()
-        places = Places(self._index.names(first, stop), offsets, sizes)
+        places = Places(self._names[first:stop], self._offsets[first:stop], self._sizes[first:stop])
         self._last = places[-1]
         return places
 

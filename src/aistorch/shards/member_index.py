@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import zipfile
-import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
@@ -17,12 +14,10 @@ from numpy.typing import NDArray
 from aistorch.errors import DuplicateMemberError, SampleIndexError, ShardIndexError
 from aistorch.index.columns import Offsets, offsets_column
 from aistorch.shards.grouping import split_name
+from aistorch.shards.index_form import LaterVersionError, Stored, packed, unpacked
 
 INDEX_SUFFIX = ".idx"
 """The index of a shard is the object of its name with this behind it."""
-
-VERSION = 1
-"""Of the stored form; a reader refuses a higher one than it knows."""
 
 UNKNOWN_CHECKSUM = 0
 
@@ -33,7 +28,6 @@ _COLUMNS = {
     "sizes": (np.int64,),
     "firsts": (np.int64,),
 }
-_DAMAGED = (OSError, EOFError, ValueError, KeyError, TypeError, RuntimeError, NotImplementedError, MemoryError)
 
 File = tuple[str, int, int]
 """Extension, offset of the content's first byte in the shard, bytes."""
@@ -129,6 +123,11 @@ class MemberIndex:
             return [text[begin:end] for begin, end in bounds]
         return [data[begin:end].decode("utf-8", "surrogateescape") for begin, end in bounds]
 
+    @cached_property
+    def all_names(self) -> list[str]:
+        """The same of all files, kept."""
+        return self.names()
+
     def keys(self) -> list[str]:
         """The key of each sample."""
         names = self.names()
@@ -157,11 +156,8 @@ class MemberIndex:
         return min(starts), max(start + size for start, size in zip(starts, sizes, strict=True))
 
     def to_bytes(self) -> bytes:
-        """The stored form: a numpy archive (.npz), the same for equal indices."""
-        stored = io.BytesIO()
-        shard = np.array([self.shard_size, self.shard_checksum], dtype="<u8")
-        np.savez(stored, version=np.int64(VERSION), shard=shard, **{name: getattr(self, name) for name in _COLUMNS})
-        return stored.getvalue()
+        """The stored form, which `index_form` describes; the same for equal indices."""
+        return packed(Stored(*(getattr(self, column.name) for column in fields(self))))
 
     @classmethod
     def from_bytes(cls, data: bytes, shard: str) -> MemberIndex:
@@ -176,17 +172,11 @@ class MemberIndex:
         """
         name = shard + INDEX_SUFFIX
         try:
-            # Without pickle, no code in a foreign file is run.
-            with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-                version = int(arrays["version"])
-                if version > VERSION:
-                    raise ShardIndexError(
-                        name, f"it has version {version}, and this aistorch reads up to {VERSION}. Update aistorch"
-                    )
-                size, checksum = (int(value) for value in arrays["shard"])
-                index = cls(**{column: arrays[column] for column in _COLUMNS}, shard_size=size, shard_checksum=checksum)
+            index = cls(*unpacked(data))
             index._check()
-        except (*_DAMAGED, zipfile.BadZipFile, zlib.error) as error:
+        except LaterVersionError as error:
+            raise ShardIndexError(name, f"{error}. Update aistorch") from error
+        except ValueError as error:
             raise ShardIndexError(name, f"it is damaged, or no index at all ({error}). Write it anew") from error
         return index
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import pickle
 import tarfile
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from aistorch import MemberIndex
 from aistorch.errors import DuplicateMemberError, SampleIndexError, ShardIndexError
 from aistorch.shards.grouping import split_name
+from aistorch.shards.index_form import VERSION, Stored, packed
 
 SHARD = "ais://b/s.tar"
 
@@ -151,42 +153,33 @@ def test_a_damaged_index_is_refused_and_never_wrong() -> None:
             assert found == index, position
 
 
-def altered(**arrays: object) -> bytes:
-    """A stored index with some of its arrays replaced, or left out where None is given."""
-    with np.load(io.BytesIO(example().to_bytes())) as stored:
-        every = {**stored, **arrays}
-    data = io.BytesIO()
-    np.savez(data, **{name: array for name, array in every.items() if array is not None})
-    return data.getvalue()
+def altered(version: int = VERSION, **columns: Any) -> bytes:
+    """A stored index with some of its columns replaced."""
+    index = example()
+    stored = Stored(*(getattr(index, name) for name in Stored._fields))
+    return packed(stored._replace(**columns), version)
 
 
 def test_a_later_version_is_refused_with_the_remedy() -> None:
     with pytest.raises(ShardIndexError, match=r"has version 2, and this aistorch reads up to 1\. Update aistorch"):
-        MemberIndex.from_bytes(altered(version=np.int64(2)), SHARD)
+        MemberIndex.from_bytes(altered(version=2), SHARD)
 
 
 @pytest.mark.parametrize(
     "arrays",
     [
-        {"version": None},
-        {"sizes": None},
-        {"shard": np.array([1], dtype=np.uint64)},
         {"sizes": np.array([1, 2, 3], dtype=np.int64)},
         {"sizes": np.array([1, 2, 3, -4], dtype=np.int64)},
-        {"sizes": np.array([1.0, 2.0, 3.0, 4.0])},
-        {"sizes": np.array([[1, 2, 3, 4]], dtype=np.int64)},
         {"offsets": np.array([1, 2, 3, -4], dtype=np.int64)},
-        {"firsts": np.array([], dtype=np.int64)},
+        {"firsts": np.array([0], dtype=np.int64)},
         {"firsts": np.array([0, 4, 2, 4], dtype=np.int64)},
         {"firsts": np.array([0, 2, 5], dtype=np.int64)},
-        {"firsts": np.array([1, 2, 4], dtype=np.int64)},
         {"name_offsets": np.array([0, 4], dtype=np.uint32)},
-        {"blob": np.array([object()])},
     ],
     ids=lambda arrays: "-".join(
         f"{name}-{getattr(column, 'shape', '')}-{getattr(column, 'dtype', '')}" for name, column in arrays.items()
     ),
 )
-def test_columns_that_do_not_fit_are_refused(arrays: dict[str, object]) -> None:
+def test_columns_that_do_not_fit_are_refused(arrays: dict[str, Any]) -> None:
     with pytest.raises(ShardIndexError):
         MemberIndex.from_bytes(altered(**arrays), SHARD)
