@@ -193,6 +193,7 @@ def shards(endpoint: str) -> BucketSpec:
         ("plugin", "shards", 0),
         ("webdataset", "shards", 0),
         ("aistorch", "shards", 0),
+        ("floor", "shards", 0),
         ("plugin", "shards", 2),
         ("aistorch", "shards", 2),
         ("plugin", "rows", 0),

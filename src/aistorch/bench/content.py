@@ -53,7 +53,14 @@ def object_size(spec: BucketSpec, number: int) -> int:
     if suffix:
         return len(object_content(spec, number))
     files = len(_samples(spec, shard)) * spec.files
-    return _rounded(files * (_BLOCK + _rounded(spec.size, _BLOCK)) + 2 * _BLOCK, tarfile.RECORDSIZE)
+    return _rounded(files * _member_size(spec) + 2 * _BLOCK, tarfile.RECORDSIZE)
+
+
+def file_offsets(spec: BucketSpec, number: int) -> range:
+    """Where in a shard the content of each file begins, in bytes."""
+    _, shard, _ = _place(spec, number)
+    files, step = len(_samples(spec, shard)) * spec.files, _member_size(spec)
+    return range(_BLOCK, _BLOCK + files * step, step)
 
 
 def sample_contents(spec: BucketSpec, number: int) -> list[bytes]:
@@ -84,6 +91,11 @@ def _archive(spec: BucketSpec, row: int, shard: int) -> bytes:
 def _samples(spec: BucketSpec, shard: int) -> range:
     """Which samples are in a shard."""
     return range(spec.samples * shard // spec.shards, spec.samples * (shard + 1) // spec.shards)
+
+
+def _member_size(spec: BucketSpec) -> int:
+    """Bytes that a file takes in a shard, with its header."""
+    return _BLOCK + _rounded(spec.size, _BLOCK)
 
 
 def _content(number: int, size: int) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import socket
 import time
 from statistics import median
 from urllib.parse import urlsplit
@@ -42,6 +43,17 @@ class Node:
         self._connection.request(method, target, body, headers or {})
         reply = self._connection.getresponse()
         return reply.status, reply.headers.get("Location", ""), reply.read()
+
+    def connect(self) -> socket.socket:
+        """The connection itself, for those who send and receive on their own; made where there is none yet.
+
+        Raises:
+            OSError: The node cannot be reached.
+        """
+        if self._connection.sock is None:
+            self._connection.connect()
+        connected: socket.socket = self._connection.sock
+        return connected
 
     def close(self) -> None:
         """Closes the connection."""

@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader
 
 from aistorch.bench.content import row_prefix
 from aistorch.bench.errors import BenchmarkError
+from aistorch.bench.floor import read_floor
 from aistorch.bench.task import Task
 from aistorch.bench.with_webdataset import webdataset_reading
 
@@ -31,6 +32,8 @@ def reading(contender: str, kind: str) -> Reading:
     """
     if contender == "webdataset":
         return webdataset_reading()
+    if contender == "floor":
+        return read_floor
     if contender == "plain":
         return _iterate(_package("aistorch").AISIterDataset)
     package = _package(contender)

@@ -83,7 +83,7 @@ def _cells(results: Results, workload: Workload, contender: str) -> list[str]:
         _median(of(lambda figures: figures.cpu_us_per_sample)) if whole else "",
         _memory(of),
         _first(workload, contender, of),
-        ", ".join(_comparisons(results, workload, contender)),
+        _compared(results, workload, contender),
     ]
 
 
@@ -104,10 +104,18 @@ def _first(workload: Workload, contender: str, of: _Of) -> str:
     return _median(of(lambda figures: figures.first_sample_seconds and figures.first_sample_seconds * 1e3))
 
 
+def _compared(results: Results, workload: Workload, contender: str) -> str:
+    """What a reader is against the others and, in a line of its own, its CPU against the least that it can be."""
+    if contender not in _READERS:
+        return ""
+    lines = [", ".join(_comparisons(results, workload, contender))]
+    if found := ratio(results.runs, workload.name, contender, "floor", _cpu):
+        lines.append(f"{times(found.median)} CPU of floor")
+    return "\n".join(filter(None, lines))
+
+
 def _comparisons(results: Results, workload: Workload, contender: str) -> Iterator[str]:
     """What a reader is against the others: by samples a second or, where these are no measure, by time or bytes."""
-    if contender not in _READERS:
-        return
     of, figure = "", _rate
     others = [other for other in _RIVALS if other != contender]
     if timed := [other for other in workload.contenders if other in _TIMED]:
@@ -165,6 +173,10 @@ def _rate(figures: Figures) -> float:
 
 def _megabytes(figures: Figures) -> float:
     return figures.megabytes_per_second
+
+
+def _cpu(figures: Figures) -> float:
+    return figures.cpu_us_per_sample
 
 
 def _seconds(figures: Figures) -> float:

@@ -88,6 +88,7 @@ class Workload:
         bucket: What is read.
         contenders: Who does it, in this order: `plugin` (the SDK's own), `webdataset`, `aistorch`, and as measures
             `wrk` (GETs to one target, without a listing), `plain` (shards read as any object is, no samples taken out),
+            `floor` (the least that has to be done for the samples of `shards`, without a listing or headers),
             `two-pages` (two pages of the listing, raw) and `alone` (computes, reads nothing).
         workers: Of the DataLoader, where the task is `map` or `shards`.
         latency_ms: Milliseconds added to each round trip.

@@ -8,7 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aistorch.bench.content import object_content, object_name, object_size, row_prefix, sample_contents
+from aistorch.bench.content import (
+    file_offsets,
+    object_content,
+    object_name,
+    object_size,
+    row_prefix,
+    sample_contents,
+)
 from aistorch.bench.workload import BucketSpec
 
 SHARDS = BucketSpec(700, 11, shards=3, files=2, rows=2)
@@ -83,3 +90,4 @@ def test_the_size_of_a_shard_is_known_without_making_it(
         content = object_content(spec, number)
         assert object_size(spec, number) == len(content)
         assert content[257:263] == (b"ustar\0" if members(spec, number) else bytes(6))
+        assert [content[at : at + size] for at in file_offsets(spec, number)] == [*members(spec, number).values()]

@@ -82,6 +82,34 @@ def test_shards_are_compared_by_samples_or_by_bytes() -> None:
     assert "at least 0.9 times the MB/s of plain yes 0.950x" in goals
 
 
+def by_contender(table: str) -> list[str]:
+    """What a table has from each contender's name on to the next one."""
+    return re.split(r"(?=\s\s(?:plugin|aistorch|plain|floor)\s\s)", table)[1:]
+
+
+def test_cpu_beside_the_least_that_it_can_be() -> None:
+    def runs_at(workload: str, **costs: float) -> list[Run]:
+        return [Run(workload, who, 0, figures(1000, cpu_us)) for who, cpu_us in costs.items()]
+
+    runs = runs_at("shards-30k", plugin=300, aistorch=50, floor=20)
+    plugin, aistorch, floor = by_contender(printed(results(runs, ["shards-30k"])).partition("goal")[0])
+    assert "15.0x CPU of floor" in plugin
+    assert "1.000x plugin" in aistorch
+    assert "2.50x CPU of floor" in aistorch
+    assert row(floor, "floor")[4] == "20"
+    assert "x" not in floor.partition("Medians")[0]
+    runs = runs_at("shards-30k-indexed", plain=30, aistorch=45, floor=15)
+    aistorch, plain, _ = by_contender(printed(results(runs, ["shards-30k-indexed"])).partition("goal")[0])
+    assert "1.000x MB/s of plain" in aistorch
+    assert "3.00x CPU of floor" in aistorch
+    assert "floor" not in plain
+
+
+def test_no_goal_is_set_against_the_floor() -> None:
+    runs = runs_of("shards-30k", aistorch=[9000], floor=[30000])
+    assert "floor" not in printed(results(runs, ["shards-30k"])).partition("goal")[2]
+
+
 def test_latency_is_shown_as_measured() -> None:
     found = figures(100)
     measured = type(found)(found.samples, found.bytes, found.seconds, found.cpu_seconds, latency_seconds=0.0026)

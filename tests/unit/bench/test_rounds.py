@@ -70,6 +70,7 @@ def test_what_is_not_installed_has_no_turn(tasks: list[Task], monkeypatch: pytes
         ("aistorch", "iterate"),
         ("plugin", "shards"),
         ("aistorch", "shards"),
+        ("floor", "shards"),
     ]
     monkeypatch.setattr(module, "has_webdataset", lambda: True)
-    assert Rounds(ENDPOINT, workloads, wrk_seconds=1).turns == 5
+    assert Rounds(ENDPOINT, workloads, wrk_seconds=1).turns == 6
