@@ -110,8 +110,8 @@ class MemberIndex:
     @cached_property
     def is_in_order(self) -> bool:
         """Whether the files of each sample stand side by side, so that a range of bytes holds a range of samples."""
-        ends = self.offsets + self.sizes
-        return bool((self.offsets[1:] > self.offsets[:-1]).all() and (self.offsets[1:] >= ends[:-1]).all())
+        distances = np.diff(self.offsets)
+        return bool(((distances > 0) & (distances >= self.sizes[:-1])).all())
 
     def names(self, first: int = 0, stop: int | None = None) -> list[str]:
         """The full names of the files from number `first` up to `stop`, which is not included; by default, of all."""

@@ -69,7 +69,7 @@ def _walk(data: bytes, pos: int, stop: int) -> tuple[list[int], list[int], int]:
             break
         at.append(pos)
         sizes.append(size)
-        pos = body + size + (-size & 511)
+        pos = body + size + (-size & 511)  # to the next block
     return at, sizes, pos
 
 

@@ -19,7 +19,7 @@ ZIP_SUFFIX = ".zip"
 
 
 def zip_members(reader: Reader, shard: ObjectIndex) -> Iterator[Files]:
-    """The files of one shard in the order of `sample_by_sample`, in lists of one or more; many are under way at once.
+    """The files of one shard in the order of `sample_by_sample`, one or more at a time; many are under way at once.
 
     Args:
         reader: How they are read.

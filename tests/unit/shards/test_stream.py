@@ -118,5 +118,8 @@ def test_an_index_in_order() -> None:
     adjacent: Files = [("a.x", b""), ("a.y", b"1"), ("no-sample", b""), ("b.x", b""), ("c.x", b"2")]
     assert index_of(SHARD, pack(adjacent)).is_in_order
     assert MemberIndex.from_entries([], 0).is_in_order
+    assert MemberIndex.from_entries([("a.x", 512, 1024), ("b.x", 1536, 1)], 4096).is_in_order
+    for size in (1025, (1 << 63) - 1):  # what lies in another file is no place of one
+        assert not MemberIndex.from_entries([("a.x", 512, size), ("b.x", 1536, 1)], 4096).is_in_order
     assert not index_of(SHARD, pack([("a.x", b"1"), ("b.x", b"2"), ("a.y", b"3")])).is_in_order
     assert [is_empty(Piece(0, first, 1, stop)) for first, stop in ((0, None), (3, 4), (4, 4), (5, 4))] == [0, 0, 1, 1]
