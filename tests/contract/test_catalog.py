@@ -204,8 +204,8 @@ BAD_INDICES = {
     "of a shard of the same size": (pack(SAME_SIZE), index_of("s.tar", pack(PAIRS)).to_bytes(), "an earlier version"),
     "empty": (pack(PAIRS), b"", "damaged"),
     "something else": (pack(PAIRS), b"{}" * 99, "damaged"),
-    "cut": (pack(PAIRS), index_of("s.tar", pack(PAIRS)).to_bytes()[:-30], "damaged"),
-    "half": (pack(PAIRS), index_of("s.tar", pack(PAIRS)).to_bytes()[:400], "damaged"),
+    "cut within a word": (pack(PAIRS), index_of("s.tar", pack(PAIRS)).to_bytes()[:-30], "damaged"),
+    "cut": (pack(PAIRS), index_of("s.tar", pack(PAIRS)).to_bytes()[:-64], "damaged"),
 }
 
 
