@@ -204,7 +204,8 @@ def check_tar(seed: int) -> bool:
 def check_against_tarfile(data: bytes, found: list[File]) -> None:
     for ours, theirs in zip(found, tarfile_view(data), strict=False):
         # Of a long name, tarfile reads the padding as well, up to a NUL; GNU's times of access it takes for a folder.
-        named = theirs[0].startswith(ours[0]) or theirs[0].endswith("/" + ours[0])
+        own, seen = (name.encode("utf-8", "surrogateescape") for name in (ours[0], theirs[0]))
+        named = seen.startswith(own) or seen.endswith(b"/" + own)
         same = named and theirs[1:] == ours[1:]
         assert same, f"tarfile sees {theirs[0]!r}, {len(theirs[1])} bytes, where we see {ours[0]!r}"
 
