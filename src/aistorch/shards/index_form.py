@@ -1,58 +1,46 @@
 """The stored form of the index of a shard: words of 8 bytes, little-endian, so that it is there in one step.
 
-The words are: `aistidx` and a zero; `VERSION`, bytes of the shard, its xxh64, how many files and samples there are,
-bytes of all names; then the columns, where each name ends, offsets, sizes, where each sample ends; then the names
-themselves, filled up with zeros; and last the xxh64 of all words before.
+The words are: `aistidx` and a zero; `VERSION`; two numbers; how many words each of four columns has, and how many bytes
+the text; then the columns; then the text, filled up with zeros; and last the xxh64 of all words before. What numbers,
+columns and text are is `MemberIndex`'s.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import accumulate, pairwise
-from typing import NamedTuple
+from typing import Any
 
 import numpy as np
 import xxhash
 from numpy.typing import NDArray
-
-from aistorch.index.columns import Offsets, offsets_column
 
 VERSION = 1
 """Of the stored form; a reader refuses a higher one than it knows."""
 
 _WORD = np.dtype("<u8")
 _MAGIC = int.from_bytes(b"aistidx\0", "little")
-_HEAD = 7
+_NUMBERS, _COLUMNS = 2, 4
+_HEAD = 2 + _NUMBERS + _COLUMNS + 1
 
 
 class LaterVersionError(ValueError):
     """It was written by a later aistorch."""
 
 
-class Stored(NamedTuple):
-    """What is stored; see `MemberIndex`."""
-
-    blob: NDArray[np.uint8]
-    name_offsets: Offsets
-    offsets: NDArray[np.int64]
-    sizes: NDArray[np.int64]
-    firsts: NDArray[np.int64]
-    shard_size: int
-    shard_checksum: int
-
-
-def packed(stored: Stored, version: int = VERSION) -> bytes:
-    """The stored form; equal for what is equal."""
-    files, samples, names = len(stored.offsets), len(stored.firsts) - 1, len(stored.blob)
-    head = np.array([_MAGIC, version, stored.shard_size, stored.shard_checksum, files, samples, names], dtype=_WORD)
-    columns = (stored.name_offsets[1:], stored.offsets, stored.sizes, stored.firsts[1:])
-    text = np.zeros(-(-names // _WORD.itemsize) * _WORD.itemsize, dtype=np.uint8)
-    text[:names] = stored.blob
-    words = np.concatenate([head, *(column.astype(_WORD) for column in columns), text.view(_WORD)])
+def packed(
+    numbers: Sequence[int], columns: Sequence[NDArray[Any]], text: NDArray[np.uint8], version: int = VERSION
+) -> bytes:
+    """The stored form of two numbers, four columns of whole numbers from 0 on, and a text; equal for what is equal."""
+    head = np.array([_MAGIC, version, *numbers, *map(len, columns), len(text)], dtype=_WORD)
+    filled = np.zeros(-(-len(text) // _WORD.itemsize) * _WORD.itemsize, dtype=np.uint8)
+    filled[: len(text)] = text
+    words = np.concatenate([head, *(column.astype(_WORD) for column in columns), filled.view(_WORD)])
     return words.tobytes() + _digest(words).to_bytes(_WORD.itemsize, "little")
 
 
-def unpacked(data: bytes) -> Stored:
-    """What was stored; whether the columns fit together is not looked at.
+def unpacked(data: bytes) -> tuple[list[int], list[NDArray[np.int64]], NDArray[np.uint8]]:
+    """The numbers, columns and text that were stored; whether they fit together is not looked at.
 
     Raises:
         LaterVersionError: By another aistorch.
@@ -61,15 +49,14 @@ def unpacked(data: bytes) -> Stored:
     words: NDArray[np.uint64] = np.frombuffer(data, dtype=_WORD)
     if len(words) <= _HEAD or words[0] != _MAGIC:
         raise ValueError("it does not begin as one")
-    _, version, size, checksum, files, samples, names = words[:_HEAD].tolist()
+    _, version, *rest, length = words[:_HEAD].tolist()
     if version > VERSION:
         raise LaterVersionError(f"it has version {version}, and this aistorch reads up to {VERSION}")
     if int(words[-1]) != _digest(words[:-1]):
         raise ValueError("its checksum is wrong")
-    bounds = list(accumulate((_HEAD, files, files, files, samples)))
-    ends, offsets, sizes, lasts = (words[begin:end].astype(np.int64) for begin, end in pairwise(bounds))
-    blob = words[bounds[-1] : -1].view(np.uint8)[:names]
-    return Stored(blob, offsets_column(ends), offsets, sizes, np.append(0, lasts), size, checksum)
+    bounds = list(accumulate([_HEAD, *rest[_NUMBERS:]]))
+    columns = [words[begin:end].astype(np.int64) for begin, end in pairwise(bounds)]
+    return rest[:_NUMBERS], columns, words[bounds[-1] : -1].view(np.uint8)[:length]
 
 
 def _digest(words: NDArray[np.uint64]) -> int:

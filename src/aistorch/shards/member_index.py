@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from aistorch.errors import DuplicateMemberError, SampleIndexError, ShardIndexError
 from aistorch.index.columns import Offsets, offsets_column
 from aistorch.shards.grouping import split_name
-from aistorch.shards.index_form import LaterVersionError, Stored, packed, unpacked
+from aistorch.shards.index_form import LaterVersionError, packed, unpacked
 
 INDEX_SUFFIX = ".idx"
 """The index of a shard is the object of its name with this behind it."""
@@ -157,7 +157,9 @@ class MemberIndex:
 
     def to_bytes(self) -> bytes:
         """The stored form, which `index_form` describes; the same for equal indices."""
-        return packed(Stored(*(getattr(self, column.name) for column in fields(self))))
+        # Of bounds, the 0 that all begin with is left out.
+        columns = (self.name_offsets[1:], self.offsets, self.sizes, self.firsts[1:])
+        return packed((self.shard_size, self.shard_checksum), columns, self.blob)
 
     @classmethod
     def from_bytes(cls, data: bytes, shard: str) -> MemberIndex:
@@ -172,7 +174,8 @@ class MemberIndex:
         """
         name = shard + INDEX_SUFFIX
         try:
-            index = cls(*unpacked(data))
+            (size, checksum), (ends, offsets, sizes, lasts), blob = unpacked(data)
+            index = cls(blob, offsets_column(ends), offsets, sizes, np.append(0, lasts), size, checksum)
             index._check()
         except LaterVersionError as error:
             raise ShardIndexError(name, f"{error}. Update aistorch") from error

@@ -233,6 +233,17 @@ def test_an_odd_header_among_many_plain_ones(place: int, start: int, value: byte
     assert read(data) == read(data, range(512, len(data), 512)) == view(data)
 
 
+def test_many_odd_headers_with_plain_ones_between_them() -> None:
+    odd = [member(regular(f"{n:03}.b", b"x"), b"x", tarfile.USTAR_FORMAT) for n in range(20)]
+    odd = [with_field(block[:512], 345, b"folder") + block[512:] for block in odd]
+    plain = [
+        pack([(f"{n:03}{m:02}.a", b"y" * m) for m in range(10)], tarfile.USTAR_FORMAT, end=False) for n in range(20)
+    ]
+    data = b"".join(block for pair in zip(plain, odd, strict=True) for block in pair) + bytes(1024)
+    assert read(data) == read(data, range(512, len(data), 512)) == view(data)
+    assert len(view(data)) == 220
+
+
 @pytest.mark.parametrize("form", [b"%06o\0 ", b"%07o\0", b"%07o ", b"%6o\0 ", b"%o\0"])
 def test_a_checksum_may_be_written_in_any_usual_form(form: bytes) -> None:
     data = pack([(f"{n}.a", b"x") for n in range(30)], tarfile.USTAR_FORMAT)
