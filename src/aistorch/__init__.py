@@ -8,9 +8,7 @@ if TYPE_CHECKING:
     from aistorch.datasets.base_iter import AISBaseIterDataset
     from aistorch.datasets.base_map import AISBaseMapDataset
     from aistorch.datasets.batch_iterable import AISBatchIterDataset
-    from aistorch.datasets.batch_sampler import AISBatchSampler
     from aistorch.datasets.dataset import AISDataset
-    from aistorch.datasets.dynamic_sampler import DynamicBatchSampler
     from aistorch.datasets.file_lister import AISFileLister, AISFileListerIterDataPipe, AISSourceLister
     from aistorch.datasets.file_loader import AISFileLoader, AISFileLoaderIterDataPipe
     from aistorch.datasets.iterable import AISIterDataset
@@ -22,7 +20,9 @@ if TYPE_CHECKING:
     from aistorch.datasets.shard_reader import AISShardReader
     from aistorch.index.object_index import ObjectIndex
     from aistorch.legacy.install import install_as_aistore_pytorch
-    from aistorch.loader import AISDataLoader
+    from aistorch.loading.batch_sampler import AISBatchSampler
+    from aistorch.loading.dynamic_sampler import DynamicBatchSampler
+    from aistorch.loading.loader import AISDataLoader
     from aistorch.shards.member_index import MemberIndex
     from aistorch.shards.writer import ShardWriter
     from aistorch.shards.zero_dict import ZeroDict
@@ -62,8 +62,8 @@ _MODULES = {
     "AISBaseIterDataset": "aistorch.datasets.base_iter",
     "AISBaseMapDataset": "aistorch.datasets.base_map",
     "AISBatchIterDataset": "aistorch.datasets.batch_iterable",
-    "AISBatchSampler": "aistorch.datasets.batch_sampler",
-    "AISDataLoader": "aistorch.loader",
+    "AISBatchSampler": "aistorch.loading.batch_sampler",
+    "AISDataLoader": "aistorch.loading.loader",
     "AISDataset": "aistorch.datasets.dataset",
     "AISFileLister": "aistorch.datasets.file_lister",
     "AISFileListerIterDataPipe": "aistorch.datasets.file_lister",
@@ -77,7 +77,7 @@ _MODULES = {
     "AISShardMapDataset": "aistorch.datasets.shard_map",
     "AISShardReader": "aistorch.datasets.shard_reader",
     "AISSourceLister": "aistorch.datasets.file_lister",
-    "DynamicBatchSampler": "aistorch.datasets.dynamic_sampler",
+    "DynamicBatchSampler": "aistorch.loading.dynamic_sampler",
     "MemberIndex": "aistorch.shards.member_index",
     "ObjectIndex": "aistorch.index.object_index",
     "ReadConfig": "aistorch.config",

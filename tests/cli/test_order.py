@@ -13,7 +13,7 @@ from aistorch.cli.app import app
 from aistorch.cli.order_picture import owners
 from aistorch.cli.order_report import Reading, table, totals
 from aistorch.errors import InvalidArgumentError
-from aistorch.order.deal import Deal
+from aistorch.order.partition import Deal
 from aistorch.order.permutation import epoch_permutation
 from tests.cli.command import run
 

@@ -410,7 +410,7 @@ def test_pinned_memory() -> None:
 def test_what_travels_can_be_pinned() -> None:
     from torch.utils.data._utils import pin_memory as torch_pinning
 
-    from aistorch.datasets.worker_state import Parcel
+    from aistorch.loading.worker_state import Parcel
 
     class Pinnable:
         def pin_memory(self) -> str:

@@ -15,7 +15,7 @@ from aistore.sdk import Bucket
 from aistorch import AISDataLoader, AISShardReader, ReadConfig
 from aistorch.config import ShuffleConfig
 from aistorch.errors import StateMismatchError
-from aistorch.order.deal import Even
+from aistorch.order.partition import Even
 from tests.support.loading import error_of, load
 from tests.support.shards import Files, files_of, grouped, names, read_slowly, shard_bucket
 

@@ -32,7 +32,7 @@ def order(
     """
     # Imported here, so that `aistorch --help` need not wait for numpy.
     from aistorch.cli.order_report import Reading, table, totals
-    from aistorch.order.deal import Deal
+    from aistorch.order.partition import Deal
 
     deal = Deal(objects, batch_size, ranks, even, drop_last, start)  # type: ignore[arg-type]
     reading = Reading(deal, max(1, workers), (seed, epoch) if shuffle else None)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.table import Table
 
-from aistorch.order.deal import Deal
+from aistorch.order.partition import Deal
 from aistorch.order.permutation import Permutation, epoch_permutation
 
 # What is longer is shown by its beginning and its end.

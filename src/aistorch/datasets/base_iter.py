@@ -13,11 +13,11 @@ from aistore.sdk.obj.object import Object
 from torch.utils.data import IterableDataset
 
 from aistorch.datasets.objects import ObjectSequence
-from aistorch.datasets.ranks import World
-from aistorch.datasets.workers import Share
 from aistorch.index.build import build_index, whole_index
 from aistorch.index.listing import PAGE_SIZE, list_pages, warn_of_empty
 from aistorch.index.object_index import ObjectIndex
+from aistorch.loading.ranks import World
+from aistorch.loading.worker_slots import Share
 from aistorch.sources.resolve import PrefixMap, Selection, SourceList, Sources, resolve_sources
 
 # By replacing one of these a subclass chooses objects itself.

@@ -11,7 +11,6 @@ from aistore.sdk.enums import Colocation
 from aistore.sdk.etl import ETLConfig
 
 from aistorch.config import ReadConfig
-from aistorch.datasets.by_position import Place
 from aistorch.datasets.iterable import AISIterDataset
 from aistorch.errors import InvalidArgumentError
 from aistorch.fetch.batch import BatchOptions
@@ -19,7 +18,8 @@ from aistorch.fetch.client_batch import read_by_client
 from aistorch.fetch.engine import Sample
 from aistorch.fetch.foreign import read_objects
 from aistorch.fetch.reader import Reader
-from aistorch.order.deal import Even
+from aistorch.loading.by_position import Place
+from aistorch.order.partition import Even
 from aistorch.sources.resolve import PrefixMap, SourceList
 
 FORMATS = (".tar", ".tgz", ".tar.gz", ".zip")

@@ -10,9 +10,7 @@ from aistore.sdk.etl import ETLConfig
 
 from aistorch.config import ReadConfig
 from aistorch.datasets.base_iter import AISBaseIterDataset
-from aistorch.datasets.by_position import OrderedByPosition, Place
 from aistorch.datasets.etl import etl_config
-from aistorch.datasets.workers import Share
 from aistorch.errors import InvalidArgumentError
 from aistorch.fetch.engine import Sample
 from aistorch.fetch.foreign import read_objects
@@ -20,7 +18,9 @@ from aistorch.fetch.reader import Reader
 from aistorch.index.build import check_index
 from aistorch.index.listing import PAGE_SIZE
 from aistorch.index.object_index import ObjectIndex
-from aistorch.order.deal import Even
+from aistorch.loading.by_position import OrderedByPosition, Place
+from aistorch.loading.worker_slots import Share
+from aistorch.order.partition import Even
 from aistorch.progress import Progress
 from aistorch.sources.resolve import PrefixMap, SourceList
 

@@ -9,9 +9,9 @@ from typing import Any, ClassVar, Literal, get_args
 
 from torch.utils.data import IterableDataset, get_worker_info
 
-from aistorch.datasets.ordered import Ordered
-from aistorch.datasets.worker_state import load
 from aistorch.errors import ArgumentTypeError, InvalidArgumentError, StateMismatchError
+from aistorch.loading.protocol import Ordered
+from aistorch.loading.worker_state import load
 from aistorch.order.mixing import MixPlan
 
 Stop = Literal["first", "all", "never"]

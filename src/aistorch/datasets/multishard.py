@@ -15,12 +15,12 @@ from torch.utils.data import IterableDataset
 
 from aistorch.config import ReadConfig, ShuffleConfig
 from aistorch.datasets.etl import etl_config
-from aistorch.datasets.ranks import World
 from aistorch.datasets.shard_order import OrderedByShard
 from aistorch.errors import ArgumentTypeError, InvalidArgumentError, UnequalLengthsError, UnequalLengthsWarning
 from aistorch.fetch.reader import Reader
 from aistorch.index.build import build_index
-from aistorch.order.deal import Even
+from aistorch.loading.ranks import World
+from aistorch.order.partition import Even
 from aistorch.order.shards import Piece, pieces_of_run, run_of_rank, run_of_worker
 from aistorch.shards.catalog import Catalog
 from aistorch.shards.files import FileStream

@@ -11,10 +11,10 @@ from typing import Any, ClassVar, TypeVar
 import numpy as np
 
 from aistorch.config import ShuffleConfig
-from aistorch.datasets.ordered import Ordered
-from aistorch.datasets.ranks import World
-from aistorch.datasets.workers import Share
 from aistorch.errors import StateMismatchError
+from aistorch.loading.protocol import Ordered
+from aistorch.loading.ranks import World
+from aistorch.loading.worker_slots import Share
 from aistorch.order.permutation import epoch_permutation
 from aistorch.order.shards import Piece, deal_whole, pieces_of_run, run_of_rank, run_of_worker
 from aistorch.shards.catalog import Catalog

@@ -14,11 +14,11 @@ from aistorch.config import ReadConfig, ShuffleConfig
 from aistorch.datasets.base_iter import AISBaseIterDataset
 from aistorch.datasets.etl import etl_config
 from aistorch.datasets.shard_order import OrderedByShard, Reading, ShardPlace
-from aistorch.datasets.workers import Share
 from aistorch.errors import InvalidArgumentError
 from aistorch.fetch.reader import Reader
 from aistorch.index.object_index import ObjectIndex
-from aistorch.order.deal import Even
+from aistorch.loading.worker_slots import Share
+from aistorch.order.partition import Even
 from aistorch.order.shards import Piece
 from aistorch.progress import Progress
 from aistorch.shards.catalog import Catalog

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import Any
 
-from aistorch.datasets.workers import Share
 from aistorch.errors import ShardError
+from aistorch.loading.worker_slots import Share
 from aistorch.order.shards import Piece
 from aistorch.shards.catalog import Catalog
 from aistorch.shards.facts import Facts

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from aistorch.errors import InvalidArgumentError, StateMismatchError
 from aistorch.order.cursor import Cursor
-from aistorch.order.deal import Deal
+from aistorch.order.partition import Deal
 
 CURSORS = st.builds(
     Cursor,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aistorch.datasets.workers import Share
 from aistorch.index.object_index import ObjectIndex
+from aistorch.loading.worker_slots import Share
 
 
 @given(lengths=st.lists(st.integers(1, 20), max_size=8), workers=st.integers(1, 7), batch_size=st.integers(1, 9))

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aistorch.datasets.by_position import OrderedByPosition
-from aistorch.datasets.workers import Share
 from aistorch.errors import ArgumentTypeError, InvalidArgumentError, StateMismatchError
+from aistorch.loading.by_position import OrderedByPosition
+from aistorch.loading.worker_slots import Share
 
 ALONE = Share()
 

@@ -10,12 +10,12 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from aistorch.datasets.ordered import Ordered
-from aistorch.datasets.ranks import World
-from aistorch.datasets.workers import Share
 from aistorch.errors import StateMismatchError
+from aistorch.loading.protocol import Ordered
+from aistorch.loading.ranks import World
+from aistorch.loading.worker_slots import Share
 from aistorch.order.cursor import Cursor
-from aistorch.order.deal import Deal
+from aistorch.order.partition import Deal
 from aistorch.order.permutation import epoch_permutation
 
 

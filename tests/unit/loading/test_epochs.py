@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch.multiprocessing as multiprocessing
 
-from aistorch.datasets.epoch import SharedEpoch
+from aistorch.loading.epochs import SharedEpoch
 
 
 def answer(epoch: SharedEpoch, asked: Any, answers: Any) -> None:

@@ -8,10 +8,10 @@ from typing import Any, ClassVar, get_args
 
 from torch.utils.data import get_worker_info
 
-from aistorch.datasets.epoch import SharedEpoch
-from aistorch.datasets.ranks import World
 from aistorch.errors import ArgumentTypeError, InvalidArgumentError, StateMismatchError
-from aistorch.order.deal import Even
+from aistorch.loading.epochs import SharedEpoch
+from aistorch.loading.ranks import World
+from aistorch.order.partition import Even
 
 VERSION = 1
 LISTING = ("count", "fingerprint")

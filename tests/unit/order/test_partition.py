@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aistorch.errors import InvalidArgumentError
-from aistorch.order.deal import Deal, Even
+from aistorch.order.partition import Deal, Even
 
 Batches = list[list[int]]
 

@@ -7,10 +7,9 @@ from itertools import pairwise
 
 from torch.utils.data import Sampler
 
-from aistorch.datasets.base_map import AISBaseMapDataset
-from aistorch.datasets.by_position import OrderedByPosition
-from aistorch.datasets.workers import Share
-from aistorch.order.deal import Even
+from aistorch.loading.by_position import OrderedByPosition
+from aistorch.loading.worker_slots import Share
+from aistorch.order.partition import Even
 
 BLOCK = 1 << 16
 
@@ -82,4 +81,5 @@ class AISBatchSampler(OrderedByPosition, Sampler[list[int]]):
         return len(self._dataset)
 
     def _fingerprint(self) -> str | None:
-        return self._dataset.fingerprint() if isinstance(self._dataset, AISBaseMapDataset) else None
+        fingerprint = getattr(self._dataset, "fingerprint", None)
+        return str(fingerprint()) if callable(fingerprint) else None

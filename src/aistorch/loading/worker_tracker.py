@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from aistorch.datasets.folding import fold, unfold
-from aistorch.datasets.ordered import VERSION, Ordered
-from aistorch.datasets.worker_state import Parcel, WorkerStart, load
 from aistorch.errors import InvalidArgumentError, StateMismatchError
+from aistorch.loading.folding import fold, unfold
+from aistorch.loading.protocol import VERSION, Ordered
+from aistorch.loading.worker_state import Parcel, WorkerStart, load
 
 KIND = "workers"
 

@@ -7,13 +7,13 @@ from typing import Any, TypeVar
 
 from torch.utils.data import DataLoader, Dataset, IterableDataset, Sampler
 
-from aistorch.datasets.batch_sampler import AISBatchSampler
-from aistorch.datasets.by_position import OrderedByPosition
-from aistorch.datasets.ordered import Ordered
-from aistorch.datasets.place_by_count import CountedBatches, PlaceByCount
-from aistorch.datasets.place_by_worker import Parcels, PlaceByWorker
-from aistorch.datasets.worker_state import WithState, WorkerStart
 from aistorch.errors import InvalidArgumentError
+from aistorch.loading.batch_sampler import AISBatchSampler
+from aistorch.loading.by_position import OrderedByPosition
+from aistorch.loading.count_tracker import CountedBatches, PlaceByCount
+from aistorch.loading.protocol import Ordered
+from aistorch.loading.worker_state import WithState, WorkerStart
+from aistorch.loading.worker_tracker import Parcels, PlaceByWorker
 
 T_co = TypeVar("T_co", covariant=True)
 

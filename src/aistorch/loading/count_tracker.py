@@ -8,8 +8,8 @@ from typing import Any
 
 from torch.utils.data import IterableDataset
 
-from aistorch.datasets.by_position import OrderedByPosition
 from aistorch.errors import StateMismatchError
+from aistorch.loading.by_position import OrderedByPosition
 from aistorch.order.cursor import Cursor
 
 

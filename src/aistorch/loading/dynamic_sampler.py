@@ -13,7 +13,6 @@ from aistore.sdk.obj.object import Object
 from numpy.typing import NDArray
 from torch.utils.data import Sampler
 
-from aistorch.datasets.objects import ObjectSequence
 from aistorch.errors import ArgumentTypeError, InvalidArgumentError, OversizedSampleWarning
 from aistorch.order.packing import Packing, pack
 from aistorch.order.permutation import epoch_permutation
@@ -125,8 +124,9 @@ def _sizes_of(dataset: ListsObjects) -> NDArray[np.int64]:
     if (sizes := _own_sizes(dataset)) is not None:
         return sizes
     objects = dataset.get_obj_list()
-    if isinstance(objects, ObjectSequence) and (objects.sizes >= 0).all():
-        return objects.sizes
+    sizes = getattr(objects, "sizes", None)
+    if isinstance(sizes, np.ndarray) and (sizes >= 0).all():
+        return sizes
     return np.array([_size_of(obj) for obj in objects], dtype=np.int64)
 
 

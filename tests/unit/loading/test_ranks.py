@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from torch import distributed
 
-from aistorch.datasets.ranks import World
 from aistorch.errors import InvalidArgumentError
+from aistorch.loading.ranks import World
 
 
 @pytest.fixture(autouse=True)
