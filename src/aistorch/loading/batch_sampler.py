@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sized
 from itertools import pairwise
+from typing import Any
 
-from torch.utils.data import Sampler
+from torch.utils.data import Sampler, SequentialSampler
 
+from aistorch.errors import ArgumentTypeError
 from aistorch.loading.by_position import OrderedByPosition
+from aistorch.loading.epoch_sampler import EpochSampler
 from aistorch.loading.worker_slots import Share
 from aistorch.order.partition import Even
 
@@ -23,7 +26,7 @@ class AISBatchSampler(OrderedByPosition, Sampler[list[int]]):
     asks for batches ahead of time.
 
     Args:
-        dataset (Sized): The map-style dataset, of this package or any other.
+        dataset (Sized): The map-style dataset, of this package or any other; no sampler.
         batch_size (int): How many indices a batch has.
         shuffle (bool): Another order each epoch; no memory is needed for it.
         seed (int): What that order depends on besides the epoch, the same on all ranks.
@@ -34,7 +37,7 @@ class AISBatchSampler(OrderedByPosition, Sampler[list[int]]):
 
     Raises:
         InvalidArgumentError: A value cannot be used.
-        ArgumentTypeError: `seed` or `batch_size` is no whole number.
+        ArgumentTypeError: `seed` or `batch_size` is no whole number, or `dataset` a sampler.
     """
 
     def __init__(
@@ -49,9 +52,22 @@ class AISBatchSampler(OrderedByPosition, Sampler[list[int]]):
         rank: int | None = None,
         world_size: int | None = None,
     ) -> None:
+        order: dict[str, Any] = {"shuffle": shuffle, "seed": seed, "even": even, "rank": rank, "world_size": world_size}
+        if isinstance(dataset, Sampler):
+            dataset, order = _what_it_samples(dataset, order)
         self._dataset = dataset
-        self._set_order(shuffle=shuffle, seed=seed, batch_size=batch_size, even=even, rank=rank, world_size=world_size)
+        self._set_order(batch_size=batch_size, **order)
         self._drop_last = drop_last
+
+    @property
+    def sampler(self) -> EpochSampler:
+        """The same indices one by one, as other frameworks look for them in a batch sampler."""
+        return EpochSampler(self, dataset=self._dataset)
+
+    @property
+    def num_samples(self) -> int:
+        """How many indices this rank's next iteration has."""
+        return self._samples_left()
 
     @property
     def drop_last(self) -> bool:
@@ -83,3 +99,26 @@ class AISBatchSampler(OrderedByPosition, Sampler[list[int]]):
     def _fingerprint(self) -> str | None:
         fingerprint = getattr(self._dataset, "fingerprint", None)
         return str(fingerprint()) if callable(fingerprint) else None
+
+
+def _what_it_samples(sampler: Sampler[Any], order: dict[str, Any]) -> tuple[Sized, dict[str, Any]]:
+    """The dataset of a sampler, and the order in which it goes through it.
+
+    Lightning makes a batch sampler anew with a sampler as first argument: ours where it predicts, so that each sample
+    comes once, and a sequential one where it overfits some batches.
+
+    Raises:
+        ArgumentTypeError: Its order is its own.
+    """
+    ordered = sampler.ordered if isinstance(sampler, EpochSampler) else None
+    if isinstance(ordered, AISBatchSampler):
+        rank, world_size = ordered._given_world
+        same = {"shuffle": ordered.shuffle, "seed": ordered.seed, "rank": rank, "world_size": world_size}
+        return ordered._dataset, same | {"even": "off"}
+    if type(sampler) is SequentialSampler:
+        return sampler.data_source, order | {"shuffle": False}
+    raise ArgumentTypeError(
+        f"the first argument of AISBatchSampler must be the dataset, not a {type(sampler).__name__}: it shuffles "
+        "samples and shares them among ranks itself. Where a framework puts in a sampler of its own, use an AISDataLoader, or "
+        "turn that off, as by Trainer(use_distributed_sampler=False)"
+    )

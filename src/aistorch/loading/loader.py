@@ -11,6 +11,7 @@ from aistorch.errors import InvalidArgumentError
 from aistorch.loading.batch_sampler import AISBatchSampler
 from aistorch.loading.by_position import OrderedByPosition
 from aistorch.loading.count_tracker import CountedBatches, PlaceByCount
+from aistorch.loading.epoch_sampler import attach
 from aistorch.loading.protocol import Ordered
 from aistorch.loading.worker_state import WithState, WorkerStart
 from aistorch.loading.worker_tracker import Parcels, PlaceByWorker
@@ -79,6 +80,7 @@ class AISDataLoader(DataLoader[T_co]):
             *args, **options,
         )  # fmt: skip
         self._place = self._place_of(dataset)
+        attach(self, has_state=self._place is not None)
 
     def _place_of(self, dataset: Any) -> PlaceByCount | PlaceByWorker | None:
         ordered = dataset if isinstance(dataset, IterableDataset) else self.batch_sampler
