@@ -119,6 +119,6 @@ def _what_it_samples(sampler: Sampler[Any], order: dict[str, Any]) -> tuple[Size
         return sampler.data_source, order | {"shuffle": False}
     raise ArgumentTypeError(
         f"the first argument of AISBatchSampler must be the dataset, not a {type(sampler).__name__}: it shuffles "
-        "samples and shares them among ranks itself. Where a framework puts in a sampler of its own, use an AISDataLoader, or "
-        "turn that off, as by Trainer(use_distributed_sampler=False)"
+        "samples and shares them among ranks itself. Where a framework puts in a sampler of its own, use an "
+        "AISDataLoader, or turn that off, as by Trainer(use_distributed_sampler=False)"
     )
