@@ -36,6 +36,10 @@ class UnequalLengthsWarning(AIStorchWarning):
     """Sources that are read side by side do not have as many samples each; the longer ones are not read to the end."""
 
 
+class ReplayMismatchWarning(AIStorchWarning):
+    """What was read again to go on with a loader is not what had been read before."""
+
+
 class OversizedSampleWarning(AIStorchWarning):
     """Samples are left out since they are larger than a batch may be."""
 

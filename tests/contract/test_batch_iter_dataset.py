@@ -138,6 +138,7 @@ def test_order_is_that_of_all_iterable_datasets(filled: Bucket) -> None:
     assert list(shuffled) == list(AISIterDataset(filled, shuffle=True, seed=3)) != EXPECTED
     parts = [list(AISBatchIterDataset(filled, rank=rank, world_size=2, batch_size=5)) for rank in range(2)]
     assert sorted(parts[0] + parts[1]) == EXPECTED
+    shuffled.set_epoch(0)
     samples = iter(shuffled)
     taken = [next(samples) for _ in range(11)]
     state = shuffled.state_dict()

@@ -79,13 +79,14 @@ def resumed(loader: AISDataLoader[Any], state: dict[str, Any], **options: Any) -
 def test_it_goes_on_after_any_batch(filled: Bucket, make: Callable[..., AISDataLoader[Any]]) -> None:
     whole = list(make(filled))
     assert sorted(name for batch in whole for name in batch) == NAMES
-    for taken in range(len(whole) + 1):
+    for taken in range(len(whole)):
         before, after = [(0, 2), (3, 0), (2, 1), (0, 0)][taken % 4]
         first, state = saved(make(filled, before), taken)
         loader = resumed(make(filled, after), state)
         assert loader.state_dict() == state
-        assert len(loader) == len(whole) - taken
+        assert (len(loader), loader.remaining) == (len(whole), len(whole) - taken)
         assert first + list(loader) == whole
+        assert loader.remaining == 0
 
 
 @pytest.mark.parametrize("make", [iterable, by_index])
@@ -136,22 +137,67 @@ def test_epochs(embedded: Bucket, make: Callable[..., AISDataLoader[Any]], worke
     for other in (loader, make(embedded, workers, persistent_workers=workers > 0)):
         other.load_state_dict(state)
         assert first + list(other) == epochs[1]
-        assert list(other) == epochs[1]
+        assert list(other) not in epochs
+        assert other.epoch == 2
         other.set_epoch(0)
         assert list(other) == epochs[0]
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_a_finished_epoch_has_nothing_left_and_the_next_begins(embedded: Bucket, workers: int) -> None:
+def test_a_state_of_the_end_begins_the_next_epoch(embedded: Bucket, workers: int) -> None:
     for make in (iterable, by_index):
-        whole, state = saved(make(embedded, workers), 99)
-        loader = resumed(make(embedded, workers), state)
-        assert (len(loader), list(loader)) == (0, [])
-        loader = resumed(make(embedded, workers), state)
-        loader.set_epoch(1)
-        assert sorted(name for batch in loader for name in batch) == NAMES
-        loader.set_epoch(0)
-        assert list(loader) == whole
+        for batches in (99, -(-COUNT // BATCH)):  # the end has been seen, or only the last batch
+            uninterrupted = make(embedded, workers)
+            first, second = list(uninterrupted), list(uninterrupted)
+            whole, state = saved(make(embedded, workers), batches)
+            assert whole == first
+            loader = resumed(make(embedded, workers), state)
+            assert loader.remaining == len(loader)
+            assert list(loader) == second
+            # Whoever says that it is the finished epoch has nothing left of it.
+            loader = resumed(make(embedded, workers), state)
+            loader.set_epoch(0)
+            assert (loader.remaining, list(loader)) == (0, [])
+
+
+@pytest.mark.parametrize("make", [iterable, by_index])
+@pytest.mark.parametrize("options", [{}, {"num_workers": 2}, {"num_workers": 2, "persistent_workers": True}])
+def test_each_iteration_is_the_next_epoch(
+    embedded: Bucket, make: Callable[..., AISDataLoader[Any]], options: dict[str, Any]
+) -> None:
+    pinned = make(embedded)
+    expected = []
+    for epoch in (0, 1, 2, 7, 8):
+        pinned.set_epoch(epoch)
+        expected.append(list(pinned))
+    loader = make(embedded, **{"workers" if name == "num_workers" else name: each for name, each in options.items()})
+    seen = [list(loader) for _ in range(3)]
+    loader.set_epoch(7)
+    assert [*seen, list(loader), list(loader)] == expected
+    assert (loader.epoch, len({tuple(map(tuple, epoch)) for epoch in expected})) == (8, 5)
+
+
+@pytest.mark.parametrize("options", [{}, {"persistent_workers": True}])
+def test_epochs_advance_in_the_workers_of_torchs_loader(embedded: Bucket, options: dict[str, Any]) -> None:
+    dataset = AISIterDataset(embedded, shuffle=True, seed=2, batch_size=BATCH)
+    plain: DataLoader[Any] = DataLoader(dataset, BATCH, num_workers=2, collate_fn=names, **options)
+    loader = iterable(embedded)
+    for _ in range(3):
+        assert list(plain) == list(loader)
+    dataset.set_epoch(9)
+    loader.set_epoch(9)
+    for _ in range(2):
+        assert list(plain) == list(loader)
+
+
+def test_an_epoch_that_is_set_right_after_the_start_is_the_next(embedded: Bucket) -> None:
+    """However late the workers begin."""
+    loader, expected = iterable(embedded, 2), iterable(embedded)
+    batches = iter(loader)
+    loader.set_epoch(5)
+    assert list(batches) == list(expected)
+    expected.set_epoch(5)
+    assert list(loader) == list(expected)
 
 
 def test_a_dataset_and_a_sampler_have_the_same_order_and_state(embedded: Bucket) -> None:
@@ -167,7 +213,6 @@ def test_a_map_dataset_gets_a_sampler(embedded: Bucket) -> None:
     assert isinstance(loader.batch_sampler, AISBatchSampler)
     whole = list(loader)
     assert len(whole) == len(loader) == COUNT // BATCH
-    loader.set_epoch(1)
     assert list(loader) != whole
     assert list(AISDataLoader(dataset, BATCH, collate_fn=names)) == list(DataLoader(dataset, BATCH, collate_fn=names))
     # As torch has it where batches are not wanted.
@@ -410,14 +455,15 @@ def test_pinned_memory() -> None:
 def test_what_travels_can_be_pinned() -> None:
     from torch.utils.data._utils import pin_memory as torch_pinning
 
-    from aistorch.loading.worker_state import Parcel
+    from aistorch.loading.worker_state import Parcel, Sealed
 
     class Pinnable:
         def pin_memory(self) -> str:
             return "pinned"
 
     pin: Any = torch_pinning.pin_memory
-    assert pin(Parcel(Pinnable(), 3, '{"a": 1}')) == Parcel("pinned", 3, '{"a": 1}')
+    state = Sealed({"a": 1})
+    assert pin(Parcel(Pinnable(), 3, state)) == Parcel("pinned", 3, state)
 
 
 # torchdata

@@ -68,7 +68,7 @@ def test_a_run_that_was_interrupted_anywhere_goes_on_as_if_it_had_not_been(
     stored: Bucket, workers: int, stop: str
 ) -> None:
     whole = list(islice(loader(stored, workers, stop=stop), 16))
-    for taken in (1, min(12, len(whole))):
+    for taken in (1, len(whole) - 1):
         interrupted = loader(stored, workers, stop=stop)
         assert list(islice(interrupted, taken)) == whole[:taken]
         text = json.dumps(interrupted.state_dict())
@@ -87,5 +87,5 @@ def test_in_the_next_epoch_of_a_dataset_its_order_is_another_one(stored: Bucket)
 def test_a_state_of_other_datasets_is_refused(stored: Bucket) -> None:
     dataset = mixture(stored)
     next(iter(dataset))
-    with pytest.raises(StateMismatchError, match="seed was 0 and is 1"):
+    with pytest.raises(StateMismatchError, match=r"seed was \[0, 0\] and is \[1, 1\]"):
         mixture(stored, seed=1).load_state_dict(dataset.state_dict())

@@ -201,7 +201,7 @@ def test_what_has_been_read_is_not_read_again_where_there_is_an_index(large: Buc
     # Four samples of sixteen.
     assert requests_of(rest) == 2
     for rank in range(4):
-        assert requests_of(AISShardReader(large, config=CONFIG, rank=rank, world_size=4)) == 2
+        assert requests_of(AISShardReader(large, config=CONFIG, rank=rank, world_size=4, batch_size=4)) == 2
     by_index = AISShardMapDataset(large, config=CONFIG)
     before = requests.hits
     assert grouped(by_index.__getitems__([3, 9])) == [EXPECTED_LARGE[3], EXPECTED_LARGE[9]]

@@ -150,6 +150,7 @@ def test_shuffle_is_another_order_in_each_epoch(stored: Stored) -> None:
     for epoch in range(3):
         dataset.set_epoch(epoch)
         epochs.append(names_of(dataset))
+        dataset.set_epoch(epoch)
         assert names_of(dataset) == epochs[-1]
         assert sorted(epochs[-1]) == sorted(NAMES)
     assert len({tuple(epoch) for epoch in [NAMES, *epochs]}) == 4
@@ -206,8 +207,8 @@ def test_going_on_anywhere_gives_the_rest(ais: Server, stored: Stored, kind: str
         found.append(sample)
         states.append(dataset.state_dict())
     expected = grouped(found)
-    assert len(expected) > 2
-    for taken, state in list(enumerate(states))[:: 1 if ais.targets == 1 else 6]:
+    assert len(expected) > 1
+    for taken, state in list(enumerate(states[:-1]))[:: 1 if ais.targets == 1 else 6]:
         saved = json.dumps(state)
         assert len(saved) < 1024
         other = reader(stored[kind], **WAYS[way])
@@ -217,6 +218,7 @@ def test_going_on_anywhere_gives_the_rest(ais: Server, stored: Stored, kind: str
         rest = [(name, dict(files)) for name, files in other]
         assert rest == expected[taken:]
         if taken % 5 == 0:  # what was loaded is used once
+            other.set_epoch(3)
             assert [(name, dict(files)) for name, files in other] == expected
 
 
@@ -224,7 +226,7 @@ def test_going_on_twice(stored: Stored) -> None:
     for options in ({}, {"shuffle": SHUFFLED}):
         expected = grouped(reader(stored.plain, **options))
         found, state = [], None
-        for step in (2, 4, 1, 7, 30):
+        for step in (2, 4, 1, 7, COUNT - 14):
             dataset = reader(stored.plain, **options)
             if state is not None:
                 dataset.load_state_dict(state)

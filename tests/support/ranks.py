@@ -7,7 +7,7 @@ import os
 import socket
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any
@@ -62,7 +62,7 @@ def _results(pipes: list[Connection], deadline: float) -> list[Any]:
     return [found[rank] for rank in range(len(pipes))]
 
 
-def _end(processes: list[BaseProcess]) -> None:
+def _end(processes: Sequence[BaseProcess]) -> None:
     for process in processes:
         process.join(5)
         if process.is_alive():

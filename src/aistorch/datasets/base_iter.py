@@ -16,7 +16,7 @@ from aistorch.datasets.objects import ObjectSequence
 from aistorch.index.build import build_index, whole_index
 from aistorch.index.listing import PAGE_SIZE, list_pages, warn_of_empty
 from aistorch.index.object_index import ObjectIndex
-from aistorch.loading.ranks import World
+from aistorch.loading.split import Slot, Split, SplitMixin
 from aistorch.loading.worker_slots import Share
 from aistorch.sources.resolve import PrefixMap, Selection, SourceList, Sources, resolve_sources
 
@@ -24,7 +24,7 @@ from aistorch.sources.resolve import PrefixMap, Selection, SourceList, Sources, 
 CHOOSING_HOOKS = ("_reset_iterator", "_create_objects_iter", "_get_sample_iter_from_source", "_get_worker_iter_info")
 
 
-class AISBaseIterDataset(ABC, IterableDataset[Any]):
+class AISBaseIterDataset(SplitMixin, ABC, IterableDataset[Any]):
     """Objects of AIStore one after another; a subclass says in `__iter__` what a sample is.
 
     Objects are listed once: by the first `len()`, or while they are iterated for the first time; a new dataset sees
@@ -40,6 +40,12 @@ class AISBaseIterDataset(ABC, IterableDataset[Any]):
         client_url (str): Endpoint for `urls_list`; the environment variable `AIS_ENDPOINT` by default.
         urls_list (str | list[str]): Sources as URLs, `ais://bucket/prefix`, of any provider; they come before
             `ais_source_list`.
+        split (str): Who shares the objects: "ranks+workers", "ranks", "workers" or "none". None: "ranks+workers",
+            unless a framework that shares among ranks itself is seen to read the dataset; and an error where another
+            dataset reads this one in several workers, since that may share among them, too.
+        rank (int): This process among those that share the samples; with `world_size`. None: what `torch.distributed`
+            or the environment says when iteration starts.
+        world_size (int): How many processes share them.
 
     Raises:
         InvalidArgumentError: An argument cannot be used; a `ValueError`, too.
@@ -54,8 +60,12 @@ class AISBaseIterDataset(ABC, IterableDataset[Any]):
         *,
         client_url: str | None = None,
         urls_list: str | Sequence[str] | None = None,
+        split: Split | None = None,
+        rank: int | None = None,
+        world_size: int | None = None,
     ) -> None:
         owner = type(self).__name__
+        self._init_split(split, rank, world_size)
         found = resolve_sources(ais_source_list, prefix_map, client_url=client_url, urls_list=urls_list, owner=owner)
         self._ais_source_list = found.sources
         self._prefix_map = found.prefix_map
@@ -69,7 +79,11 @@ class AISBaseIterDataset(ABC, IterableDataset[Any]):
         """The samples, this worker's part of them."""
 
     def __len__(self) -> int:
-        """How many objects there are in all; lists them, unless that has been done."""
+        """How many objects this rank has; lists them, unless that has been done."""
+        world = self._world
+        return len(range(world.rank, self._objects_in_all(), world.size))
+
+    def _objects_in_all(self) -> int:
         if self._chooses_objects:
             self._reset_iterator()
             chosen, self._obj_iterator = self._obj_iterator, None
@@ -97,17 +111,19 @@ class AISBaseIterDataset(ABC, IterableDataset[Any]):
             yield from ObjectSequence(page, [source])
 
     def _get_worker_iter_info(self) -> tuple[Iterator[Object], str]:
-        """This worker's part of the objects, and its name as progress bars show it: ` (Worker 0)`, or nothing."""
-        share = Share.of_this_process()
+        """This worker's part of this rank's objects, and its name for progress bars: ` (Worker 0)`, or nothing."""
+        slot, process = self._slot(), Share.of_this_process()
         if self._obj_iterator is None:
             self._reset_iterator()
-        objects = self._obj_iterator or iter(())
-        if share.workers == 1:
-            return objects, ""
-        name = f" (Worker {share.worker})"
-        if self._partition_sources_by_worker:
-            return iter(self._create_objects_iter(self._ais_source_list[share.worker :: share.workers])), name
-        return islice(objects, share.worker, None, share.workers), name
+        name = "" if process.workers == 1 else f" (Worker {process.worker})"
+        return self._part_of(self._obj_iterator or iter(()), slot), name
+
+    def _part_of(self, objects: Iterator[Object], slot: Slot) -> Iterator[Object]:
+        (rank, ranks), (worker, workers) = slot
+        if workers > 1 and self._partition_sources_by_worker:
+            own = iter(self._create_objects_iter(self._ais_source_list[worker::workers]))
+            return islice(own, rank, None, ranks)
+        return islice(objects, rank + ranks * worker, None, ranks * workers)
 
     # What the datasets of this package are made of.
 
@@ -128,14 +144,23 @@ class AISBaseIterDataset(ABC, IterableDataset[Any]):
             return "with partition_sources_by_worker=True the order depends on the number of workers"
         return ""
 
-    def _chosen_objects(self, world: World) -> Iterator[Object]:
+    def _chosen_objects(self, slot: Slot) -> Iterator[Object]:
         """This worker's objects of this rank, where a subclass chooses them."""
         self._reset_iterator()
-        share = Share.of_this_process()
-        objects = self._obj_iterator
-        if objects is not None and self._is_ours("_get_worker_iter_info") and not self._partition_sources_by_worker:
-            return islice(objects, world.rank + world.size * share.worker, None, world.size * share.workers)
-        return islice(self._get_worker_iter_info()[0], world.rank, None, world.size)
+        if self._is_ours("_get_worker_iter_info"):
+            return self._part_of(self._obj_iterator or iter(()), slot)
+        return islice(self._get_worker_iter_info()[0], slot.world.rank, None, slot.world.size)
+
+    def _chosen_by_workers(self, workers: int) -> list[int]:
+        """How many objects each of so many workers of this rank gets, where their order is not known."""
+        total, (rank, ranks) = self._objects_in_all(), self._world
+        if not self._partition_sources_by_worker or self._chooses_objects or workers == 1:
+            return [len(range(rank + ranks * worker, total, ranks * workers)) for worker in range(workers)]
+        of_selection = np.bincount(self._listed().sources, minlength=len(self._selections)).tolist()
+        counts = [0] * workers
+        for selection, count in zip(self._selections, of_selection, strict=True):
+            counts[selection.position % workers] += count
+        return counts
 
     def _listed(self) -> ObjectIndex:
         """All objects; lists them, unless that has been done."""
@@ -179,7 +204,7 @@ class AISBaseIterDataset(ABC, IterableDataset[Any]):
 
     def __getstate__(self) -> dict[str, Any]:
         # An iterator that is under way stays where it is.
-        return {**self.__dict__, "_obj_iterator": None}
+        return {**self.__dict__, **self._split_for_pickle(), "_obj_iterator": None}
 
 
 def _in_pages(index: ObjectIndex) -> Iterator[ObjectIndex]:

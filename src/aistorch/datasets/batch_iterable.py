@@ -19,6 +19,7 @@ from aistorch.fetch.engine import Sample
 from aistorch.fetch.foreign import read_objects
 from aistorch.fetch.reader import Reader
 from aistorch.loading.by_position import Place
+from aistorch.loading.split import Slot, Split
 from aistorch.order.partition import Even
 from aistorch.sources.resolve import PrefixMap, SourceList
 
@@ -52,6 +53,7 @@ class AISBatchIterDataset(AISIterDataset):
         even: See `AISIterDataset`.
         rank: See `AISIterDataset`.
         world_size: See `AISIterDataset`.
+        split: See `AISBaseIterDataset`.
         etl_name (str | ETLConfig): An ETL that exists on the cluster, applied to each object. GetBatch knows none, so
             all objects are read by plain GETs then, whatever `mode` says.
     """
@@ -78,6 +80,7 @@ class AISBatchIterDataset(AISIterDataset):
         even: Even = "pad",
         rank: int | None = None,
         world_size: int | None = None,
+        split: Split | None = None,
         etl_name: str | ETLConfig | None = None,
     ) -> None:
         if max_batch_size < 1:
@@ -100,6 +103,7 @@ class AISBatchIterDataset(AISIterDataset):
             even=even,
             rank=rank,
             world_size=world_size,
+            split=split,
         )
         self.client = client
         self.max_batch_size = max_batch_size
@@ -124,7 +128,7 @@ class AISBatchIterDataset(AISIterDataset):
         stand_in = self.client is not None and not isinstance(self.client, Client)
         if not (self._chooses_objects or stand_in):
             return super()._runs(place)
-        objects = self._chosen_objects(place.world)
+        objects = self._chosen_objects(Slot(place.world, place.share))
         if self.client is None or self._etl is not None:
             return read_objects(objects, self._etl, self.cont_on_err)
         return read_by_client(self.client, objects, self._options)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
+from itertools import chain
 from typing import Any
 
+import numpy as np
 from aistore.sdk.etl import ETLConfig
+from numpy.typing import NDArray
 
 from aistorch.config import ReadConfig
 from aistorch.datasets.base_iter import AISBaseIterDataset
@@ -19,7 +22,8 @@ from aistorch.index.build import check_index
 from aistorch.index.listing import PAGE_SIZE
 from aistorch.index.object_index import ObjectIndex
 from aistorch.loading.by_position import OrderedByPosition, Place
-from aistorch.loading.worker_slots import Share
+from aistorch.loading.protocol import Ordered
+from aistorch.loading.split import Slot, Split
 from aistorch.order.partition import Even
 from aistorch.progress import Progress
 from aistorch.sources.resolve import PrefixMap, SourceList
@@ -44,7 +48,8 @@ class AISIterDataset(OrderedByPosition, AISBaseIterDataset):
         client_url: See `AISBaseIterDataset`.
         urls_list: See `AISBaseIterDataset`.
         config (ReadConfig): How objects are read. With `in_order=False` there is no state.
-        shuffle (bool): Another order each epoch, of all samples; no memory is needed for it.
+        shuffle (bool): Another order each epoch, of all samples; no memory is needed for it. Each iteration is the next
+            epoch, unless `set_epoch` says which it is.
         seed (int): What that order depends on besides the epoch, the same on all ranks.
         batch_size (int): That of the loader, so that each of its batches is one of the dataset's; None: samples are
             shared one by one, until an `AISDataLoader` tells its own.
@@ -53,6 +58,7 @@ class AISIterDataset(OrderedByPosition, AISBaseIterDataset):
         rank (int): This process among those that share the samples; with `world_size`. None: what `torch.distributed`
             or the environment variables `RANK` and `WORLD_SIZE` say when iteration starts.
         world_size (int): How many processes share them.
+        split (str): See `AISBaseIterDataset`.
         index (ObjectIndex): What an earlier dataset of the same sources and prefixes has listed, or a part of it, such
             as `ObjectIndex.load(path)`; nothing is listed then.
     """
@@ -74,13 +80,17 @@ class AISIterDataset(OrderedByPosition, AISBaseIterDataset):
         even: Even = "pad",
         rank: int | None = None,
         world_size: int | None = None,
+        split: Split | None = None,
         index: ObjectIndex | None = None,
     ) -> None:
         self._etl = etl_config(etl_name)  # refused before anything is listed
         self._etl_name = etl_name  # the name that subclasses written for the SDK's plugin use
-        self._set_order(shuffle=shuffle, seed=seed, batch_size=batch_size, even=even, rank=rank, world_size=world_size)
         super().__init__(
-            ais_source_list, prefix_map, partition_sources_by_worker, client_url=client_url, urls_list=urls_list
+            ais_source_list, prefix_map, partition_sources_by_worker,
+            client_url=client_url, urls_list=urls_list,
+        )  # fmt: skip
+        self._set_order(
+            shuffle=shuffle, seed=seed, batch_size=batch_size, even=even, rank=rank, world_size=world_size, split=split
         )
         self._show_progress = show_progress
         self._config = config or ReadConfig()
@@ -97,7 +107,7 @@ class AISIterDataset(OrderedByPosition, AISBaseIterDataset):
         """What was listed: names, sizes, checksums and places of all objects, in columns; lists them at first."""
         return self._listed()
 
-    def prepare(self) -> None:
+    def prepare(self, workers: int = 0) -> None:  # noqa: ARG002
         """Lists the objects, unless that has been done, so that workers share the index instead of listing."""
         if not self._order_unknown:
             self._listed()
@@ -108,10 +118,23 @@ class AISIterDataset(OrderedByPosition, AISBaseIterDataset):
         return Reader(sources, self._config, self._etl)
 
     def __len__(self) -> int:
-        """How many samples this rank's next iteration yields; lists the objects, unless that has been done."""
+        """How many samples this rank has in an epoch; lists the objects, unless that has been done."""
+        return super().__len__() if self._order_unknown else self.samples_of_epoch()
+
+    def batches_of_epoch(self, workers: int, batch_size: int | None, drop_last: bool = False) -> int:
+        """See `Ordered.batches_of_epoch`."""
         if self._order_unknown:
-            return len(range(self._world.rank, super().__len__(), self._world.size))
-        return self._samples_left()
+            return Ordered.batches_of_epoch(self, workers, batch_size, drop_last)
+        return super().batches_of_epoch(workers, batch_size, drop_last)
+
+    @property
+    def may_have_state(self) -> bool:
+        """See `Ordered.may_have_state`."""
+        return not self._order_unknown and self._config.in_order
+
+    def samples_of_workers(self, workers: int) -> list[int]:
+        """See `Ordered.samples_of_workers`."""
+        return self._chosen_by_workers(workers)
 
     def __iter__(self) -> Iterator[Sample]:
         """The samples of this worker of this rank.
@@ -119,15 +142,20 @@ class AISIterDataset(OrderedByPosition, AISBaseIterDataset):
         Raises:
             AIStorchError: An object could not be listed or read; all before it have been yielded.
         """
-        place = self._start(Share.of_this_process())
+        place = self._start()
         if self._partition_sources_by_worker and place.world.size > 1:
             raise InvalidArgumentError(f"{place.world.size} ranks cannot share the samples: {self._order_unknown}")
         return self._samples(place)
 
+    def read_positions(self, epoch: int, blocks: Iterable[NDArray[np.int64]]) -> Iterator[Sample]:
+        """See `OrderedByPosition.read_positions`."""
+        indices = map(self._shuffled(epoch), blocks)
+        return chain.from_iterable(self._reader.stream(self._pages_of(indices)))
+
     @property
     def counts_samples(self) -> bool:
-        """Whether there is a sample for each object; what an `__iter__` of a subclass makes of them, it alone knows."""
-        return type(self).__iter__ is AISIterDataset.__iter__
+        """Whether there is a sample for each object, in an order that is known."""
+        return not (self.iterates_itself or self._order_unknown) and self._config.in_order
 
     def _samples(self, place: Place) -> Iterator[Sample]:
         if not self._show_progress:
@@ -146,7 +174,7 @@ class AISIterDataset(OrderedByPosition, AISBaseIterDataset):
 
     def _runs(self, place: Place) -> Iterator[list[Sample]]:
         if self._chooses_objects:
-            return read_objects(self._chosen_objects(place.world), self._etl)
+            return read_objects(self._chosen_objects(Slot(place.world, place.share)), self._etl)
         return self._reader.stream(self._pages_at(place))
 
     def _pages_at(self, place: Place) -> Iterable[ObjectIndex]:
@@ -155,9 +183,12 @@ class AISIterDataset(OrderedByPosition, AISBaseIterDataset):
         return self._worker_pages(place.share, self.batch_size or 1)
 
     def _dealt_pages(self, place: Place) -> Iterator[ObjectIndex]:
-        for positions in self._positions(place, PAGE_SIZE):
-            for first in range(0, len(positions), PAGE_SIZE):
-                yield self.index.take(positions[first : first + PAGE_SIZE])
+        return self._pages_of(self._positions(place, PAGE_SIZE))
+
+    def _pages_of(self, blocks: Iterable[NDArray[np.int64]]) -> Iterator[ObjectIndex]:
+        for indices in blocks:
+            for first in range(0, len(indices), PAGE_SIZE):
+                yield self.index.take(indices[first : first + PAGE_SIZE])
 
     def _progress(self, place: Place) -> Progress:
         title = type(self).__name__
@@ -183,4 +214,4 @@ class AISIterDataset(OrderedByPosition, AISBaseIterDataset):
         return super()._identity()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**super().__getstate__(), **self._order_for_pickle(), "_latest": None}
+        return {**super().__getstate__(), **self._for_pickle(), "_latest": None}

@@ -20,6 +20,7 @@ from aistorch.errors import ArgumentTypeError, InvalidArgumentError, UnequalLeng
 from aistorch.fetch.reader import Reader
 from aistorch.index.build import build_index
 from aistorch.loading.ranks import World
+from aistorch.loading.split import Split
 from aistorch.order.partition import Even
 from aistorch.order.shards import Piece, pieces_of_run, run_of_rank, run_of_worker
 from aistorch.shards.catalog import Catalog
@@ -51,6 +52,7 @@ class AISMultiShardStream(OrderedByShard, IterableDataset[Contents]):
             "drop" leaves out as few; "off" lets them differ by one.
         rank: See `AISShardReader`.
         world_size: See `AISShardReader`.
+        split: See `AISBaseIterDataset`.
 
     Raises:
         ArgumentTypeError: A source is no `DataShard`; a `TypeError`, too.
@@ -69,14 +71,16 @@ class AISMultiShardStream(OrderedByShard, IterableDataset[Contents]):
         even: Even = "pad",
         rank: int | None = None,
         world_size: int | None = None,
+        split: Split | None = None,
     ) -> None:
         super().__init__()
         self._data_sources = _checked(data_sources)
         self._strict = strict
         self._config = config or ReadConfig()
         self._set_order(
-            shuffle=bool(shuffle), seed=seed, batch_size=batch_size, even=even, rank=rank, world_size=world_size
-        )
+            shuffle=bool(shuffle), seed=seed, batch_size=batch_size, even=even, rank=rank, world_size=world_size,
+            split=split,
+        )  # fmt: skip
         self._gathering = shuffle if isinstance(shuffle, ShuffleConfig) else ShuffleConfig() if shuffle else None
 
     def __iter__(self) -> Iterator[Contents]:
@@ -90,7 +94,7 @@ class AISMultiShardStream(OrderedByShard, IterableDataset[Contents]):
             ShardError: A shard is damaged; a `tarfile.TarError`, too.
             AIStorchError: A shard could not be listed or read.
         """
-        reading, rows = self._start(), self._rows
+        reading, rows = self._start_reading(), self._rows
         if reading.world.size == reading.share.workers == 1 and not reading.place.sample:
             pieces = [[Piece(shard) for shard in range(len(row.catalog.shards))] for row in rows]
         else:
@@ -103,9 +107,16 @@ class AISMultiShardStream(OrderedByShard, IterableDataset[Contents]):
         """How many samples this rank yields in an epoch; asks the server for the listing of each shard."""
         return len(self._run(self._world))
 
-    def prepare(self) -> None:
+    def samples_of_workers(self, workers: int) -> list[int]:
+        """See `Ordered.samples_of_workers`."""
+        if workers == 1 or "workers" not in self.split:
+            return [len(self)] * workers
+        run = self._run(self._world)
+        return [len(run_of_worker(run, self.batch_size or 1, worker, workers)) for worker in range(workers)]
+
+    def prepare(self, workers: int = 0) -> None:
         """Lists the shards, and counts their files where ranks share them, so that workers need not."""
-        if self._world.size > 1:
+        if self._world.size > 1 or workers > 1:
             self._counts  # noqa: B018  # kept
         else:
             self._rows  # noqa: B018
@@ -153,7 +164,7 @@ class AISMultiShardStream(OrderedByShard, IterableDataset[Contents]):
         return {"count": sum(map(len, shards)), "fingerprint": xxhash.xxh3_128_hexdigest(together)}
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, **self._order_for_pickle(), "_reading": None}
+        return {**self.__dict__, **self._for_pickle(), "_reading": None}
 
 
 @dataclass

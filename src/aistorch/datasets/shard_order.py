@@ -1,4 +1,4 @@
-"""The order of shards: which pieces are this worker's, and how far it is with them."""
+"""The order of shards whose samples are not counted: which pieces are this worker's, and how far it is with them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ import numpy as np
 
 from aistorch.config import ShuffleConfig
 from aistorch.errors import StateMismatchError
-from aistorch.loading.protocol import Ordered
+from aistorch.loading.by_position import OrderedByPosition
+from aistorch.loading.protocol import Ordered, whole_number
 from aistorch.loading.ranks import World
 from aistorch.loading.worker_slots import Share
 from aistorch.order.permutation import epoch_permutation
@@ -74,8 +75,11 @@ class Reading:
         return next(known for number, known in reversed(self.extensions) if number <= piece)
 
 
-class OrderedByShard(Ordered):
+class OrderedByShard(OrderedByPosition):
     """A mixin: deals shards, and parts of them, and counts their samples.
+
+    Where samples can be read by their positions (`counts_samples`), order and state are those of `OrderedByPosition`.
+    Else each worker of each rank has pieces of its own, and a state is that of one worker.
 
     A subclass sets `_gathering` and has a `_catalog`.
     """
@@ -85,17 +89,36 @@ class OrderedByShard(Ordered):
     _reading: Reading | None = None
 
     @property
+    def counts_samples(self) -> bool:
+        """Whether samples can be read by their positions."""
+        return False
+
+    @property
     def _catalog(self) -> Catalog:
         raise NotImplementedError
 
-    def _start(self) -> Reading:
-        """Begins an iteration."""
-        state, share = self._begin(), Share.of_this_process()
-        place = ShardPlace() if state is None else _place_for(state, self._world, share)
-        self._reading = Reading(self.epoch, self._world, share, place)
+    def _start_reading(self) -> Reading:
+        """Begins an iteration over pieces."""
+        (world, share), epoch = self._slot(), self.next_epoch
+        state = self._waiting()
+        place = ShardPlace() if state is None else _place_for(state, world, share)
+        self._begin()  # now that the state is not refused
+        self._reading = Reading(epoch, world, share, place)
         if state is not None and state.get(_EXTENSIONS) is not None:
             self._reading.note_extensions(place.piece, state[_EXTENSIONS])
         return self._reading
+
+    def batches_of_epoch(self, workers: int, batch_size: int | None, drop_last: bool = False) -> int:
+        """See `Ordered.batches_of_epoch`."""
+        if self.counts_samples:
+            return super().batches_of_epoch(workers, batch_size, drop_last)
+        return Ordered.batches_of_epoch(self, workers, batch_size, drop_last)
+
+    def samples_of_workers(self, workers: int) -> list[int]:
+        """See `Ordered.samples_of_workers`."""
+        world, counts = self._world, self._catalog.counts(range(len(self._catalog.shards)))
+        shares = [Share(worker, workers) if "workers" in self.split else Share() for worker in range(workers)]
+        return [sum(piece.count(counts[piece.shard]) for piece in self._pieces(world, share)) for share in shares]
 
     def _samples_of_rank(self) -> int:
         """How many samples this rank has in an epoch."""
@@ -105,11 +128,11 @@ class OrderedByShard(Ordered):
             return len(run_of_rank(sum(counts), rank, ranks, self.even == "pad"))
         return sum(piece.count(counts[piece.shard]) for piece in deal_whole(self._in_order(), rank, ranks))
 
-    def _in_order(self) -> list[Piece]:
-        """All shards, in the order of the epoch."""
+    def _in_order(self, epoch: int | None = None) -> list[Piece]:
+        """All shards, in the order of an epoch, by default the one under way."""
         shards = np.arange(len(self._catalog.shards))
         if self.shuffle:
-            shards = epoch_permutation(len(shards), self.seed, self.epoch)(shards)
+            shards = epoch_permutation(len(shards), self.seed, self.epoch if epoch is None else epoch)(shards)
         return [Piece(shard) for shard in shards.tolist()]
 
     def _pieces(self, world: World, share: Share) -> list[Piece]:
@@ -157,20 +180,35 @@ class OrderedByShard(Ordered):
 
     def _identity(self) -> dict[str, Any]:
         gathering = None if self._gathering is None else list(astuple(self._gathering))
-        return super()._identity() | {"gathering": gathering} | self._listing()
+        own = super()._identity() if self.counts_samples else {**Ordered._identity(self), **self._listing()}
+        return own | {"gathering": gathering}
 
     def _position(self) -> dict[str, Any]:
+        if self.counts_samples:
+            return super()._position()
         if (state := self._waiting()) is not None:
             return {name: state[name] for name in (*_POSITION, _EXTENSIONS) if name in state}
         reading = self._reading
         if reading is None or reading.process != os.getpid() or reading.epoch != self.epoch:
-            return {"epoch": self.epoch}
+            return {"epoch": self.next_epoch}
         whose = {"rank": reading.world.rank, "world_size": reading.world.size, **reading.share._asdict()}
         return {"epoch": reading.epoch, **whose, **asdict(reading.place), **_extensions_state(reading)}
 
+    def _is_finished(self, state: Mapping[str, Any]) -> bool:
+        return self.counts_samples and super()._is_finished(state)
+
     def _go_to(self, state: Mapping[str, Any]) -> None:
-        if "piece" in state and not all(isinstance(state.get(name), int) for name in _POSITION):
-            raise StateMismatchError(f"the state lacks one of {', '.join(_POSITION)}, or it is no whole number")
+        if self.counts_samples:
+            super()._go_to(state)
+            return
+        if "piece" in state:
+            for name in _POSITION:
+                whole_number(state, name, 1 if name in ("world_size", "workers") else 0)
+        elif "start" in state:
+            raise StateMismatchError(
+                "the state counts samples, which needs the index of each shard beside it, and these shards lack some: "
+                "write them anew with `aistorch shard`, or begin the epoch anew"
+            )
         known = state.get(_EXTENSIONS) or []
         if not isinstance(known, list) or not all(isinstance(extension, str) for extension in known):
             raise StateMismatchError(f"the state's {_EXTENSIONS} are no list of texts")
@@ -204,7 +242,9 @@ def _place_for(state: Mapping[str, Any], world: World, share: Share) -> ShardPla
             f"worker {w.worker} of {w.workers} of rank {r.rank} of {r.size}" for r, w in (saved, (world, share))
         )
         raise StateMismatchError(
-            f"the state was saved by {was}, and cannot be gone on with by {here}: shards are dealt to each of them, so "
-            "go on with as many ranks and workers, or begin the epoch anew"
+            f"the state was saved by {was}, and cannot be gone on with by {here}: of shards without an index "
+            "beside them it is not known where samples lie, so each worker has parts of its own. Go on with as many "
+            "ranks and workers, or begin the epoch anew. With indices, as ShardWriter and `aistorch shard` write them, "
+            "any number goes on"
         )
     return ShardPlace(*(state[name] for name in ("piece", "sample", "window", "taken")))

@@ -6,20 +6,25 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import Any, cast
 
+import numpy as np
 from aistore.sdk import AISSource
 from aistore.sdk.etl import ETLConfig
 from aistore.sdk.obj.object import Object
+from numpy.typing import NDArray
 
 from aistorch.config import ReadConfig, ShuffleConfig
 from aistorch.datasets.base_iter import AISBaseIterDataset
 from aistorch.datasets.etl import etl_config
+from aistorch.datasets.placed_shards import PlacedShards
 from aistorch.datasets.shard_order import OrderedByShard, Reading, ShardPlace
 from aistorch.errors import InvalidArgumentError
 from aistorch.fetch.reader import Reader
 from aistorch.index.object_index import ObjectIndex
+from aistorch.loading.by_position import Place
+from aistorch.loading.split import Slot, Split
 from aistorch.loading.worker_slots import Share
 from aistorch.order.partition import Even
-from aistorch.order.shards import Piece
+from aistorch.order.shards import Piece, ShardSequence
 from aistorch.progress import Progress
 from aistorch.shards.catalog import Catalog
 from aistorch.shards.grouping import Group
@@ -68,6 +73,7 @@ class AISShardReader(OrderedByShard, AISBaseIterDataset):
             server's listing. "off" deals whole shards instead.
         rank (int): Of this process; by default what `torch.distributed` or `RANK` say when iteration starts.
         world_size (int): How many ranks there are; by default likewise.
+        split (str): See `AISBaseIterDataset`.
     """
 
     ZeroDict = _ZeroDict
@@ -91,6 +97,7 @@ class AISShardReader(OrderedByShard, AISBaseIterDataset):
         even: Even = "pad",
         rank: int | None = None,
         world_size: int | None = None,
+        split: Split | None = None,
     ) -> None:
         self._etl = etl_config(etl_name)  # refused before anything is listed
         self._etl_name = etl_name  # the name that subclasses written for the SDK's plugin use
@@ -98,8 +105,9 @@ class AISShardReader(OrderedByShard, AISBaseIterDataset):
             bucket_list, prefix_map, partition_sources_by_worker, client_url=client_url, urls_list=urls_list
         )
         self._set_order(
-            shuffle=bool(shuffle), seed=seed, batch_size=batch_size, even=even, rank=rank, world_size=world_size
-        )
+            shuffle=bool(shuffle), seed=seed, batch_size=batch_size, even=even, rank=rank, world_size=world_size,
+            split=split,
+        )  # fmt: skip
         self._gathering = shuffle if isinstance(shuffle, ShuffleConfig) else ShuffleConfig() if shuffle else None
         self._show_progress = show_progress
         self._config = config or ReadConfig()
@@ -115,7 +123,7 @@ class AISShardReader(OrderedByShard, AISBaseIterDataset):
             ShardError: A shard is damaged, or its files cannot be grouped; a `tarfile.TarError`, too.
             AIStorchError: A shard could not be listed or read. All samples of those before have been yielded.
         """
-        samples = self._samples()
+        samples = self._placed(self._start()) if self._has_places else self._samples(self._start_reading())
         if not self._show_progress:
             yield from samples
             return
@@ -134,14 +142,35 @@ class AISShardReader(OrderedByShard, AISBaseIterDataset):
         if self._order_unknown:
             world, counts = self._world, self._catalog.counts(range(len(self._catalog.shards)))
             return sum(counts[world.rank :: world.size])
-        return self._samples_of_rank()
+        return self.samples_of_epoch() if self.counts_samples else self._samples_of_rank()
 
-    def prepare(self) -> None:
-        """Lists the shards, and counts their samples where ranks get as many each, so that workers need not."""
+    @property
+    def may_have_state(self) -> bool:
+        """See `Ordered.may_have_state`."""
+        return not self._order_unknown
+
+    def samples_of_workers(self, workers: int) -> list[int]:
+        """See `Ordered.samples_of_workers`."""
         if not self._order_unknown:
-            catalog = self._catalog
-            if self._world.size > 1 and self.even != "off":
-                catalog.counts(range(len(catalog.shards)))
+            return super().samples_of_workers(workers)
+        raise InvalidArgumentError(f"how many samples each worker has is not known: {self._order_unknown}")
+
+    def prepare(self, workers: int = 0) -> None:  # noqa: ARG002
+        """Lists the shards, and counts their samples where that is needed, so that workers need not."""
+        if self._order_unknown:
+            return
+        catalog = self._catalog
+        if self.counts_samples or (self._world.size > 1 and self.even != "off"):
+            catalog.counts(range(len(catalog.shards)))
+
+    @property
+    def counts_samples(self) -> bool:
+        """Whether samples can be read by their positions: each shard has an index beside it."""
+        return not self.iterates_itself and self._has_places
+
+    @property
+    def _has_places(self) -> bool:
+        return not self._order_unknown and self._etl is None and self._group == "adjacent" and self._catalog.has_indices
 
     @property
     def index(self) -> ObjectIndex:
@@ -170,7 +199,7 @@ class AISShardReader(OrderedByShard, AISBaseIterDataset):
         """Shards, and this worker's pieces of them."""
         world, share = reading.world, reading.share
         if self._chooses_objects:
-            catalog = self._catalog_of(self._chosen_objects(world))
+            catalog = self._catalog_of(self._chosen_objects(Slot(world, share)))
         elif self._partition_sources_by_worker and share.workers > 1:
             own = self._list(lambda selection: selection.position % share.workers == share.worker)
             catalog = Catalog(self._reader, ObjectIndex.concat(list(own)))
@@ -178,8 +207,43 @@ class AISShardReader(OrderedByShard, AISBaseIterDataset):
             return self._catalog, self._pieces(world, share)
         return catalog, [Piece(shard) for shard in range(len(catalog.shards))]
 
-    def _samples(self) -> Iterator[ShardSample]:
-        reading = self._start()
+    def _placed(self, place: Place) -> Iterator[ShardSample]:
+        """The samples of a reader, by their positions."""
+        for sample in self.read_positions(place.begun.epoch, self._dealt(place, _BLOCK)):
+            place.taken += 1
+            yield sample
+
+    def read_positions(self, epoch: int, blocks: Iterable[NDArray[np.int64]]) -> Iterator[ShardSample]:
+        """See `OrderedByPosition.read_positions`."""
+        return PlacedShards(self._catalog, self._declared).read(self._sequence(epoch), blocks)
+
+    def _sequence(self, epoch: int) -> ShardSequence:
+        """All samples in the order of an epoch."""
+        shards = [piece.shard for piece in self._in_order(epoch)]
+        ends = np.cumsum(self._catalog.counts(shards), dtype=np.int64)
+        return ShardSequence(np.array(shards, dtype=np.int64), ends, self._window, self.seed, epoch)
+
+    @property
+    def _window(self) -> int:
+        """Samples that are shuffled with one another: as many as `ShuffleConfig` allows, of average size."""
+        if self._gathering is None:
+            return 1
+        samples, size = self._count(), int(self._catalog.shards.sizes.clip(0).sum())
+        return max(1, min(self._gathering.buffer, self._gathering.max_bytes * samples // max(1, size)))
+
+    def _unit(self, ranks: int) -> int:
+        if self.batch_size or self._told_batches:
+            return self.batch_size or 1
+        # Batches of nobody in particular: the longer they are, the fewer requests for ranges of shards.
+        return max(1, min(_UNIT, self._count() // (_UNITS * ranks)))
+
+    def _count(self) -> int:
+        return sum(self._catalog.counts(range(len(self._catalog.shards))))
+
+    def _fingerprint(self) -> str:
+        return self._catalog.shards.fingerprint()
+
+    def _samples(self, reading: Reading) -> Iterator[ShardSample]:
         place = reading.place
         if self._partition_sources_by_worker and reading.world.size > 1:
             raise InvalidArgumentError(f"{reading.world.size} ranks cannot share the samples: {self._order_unknown}")
@@ -227,7 +291,13 @@ class AISShardReader(OrderedByShard, AISBaseIterDataset):
         return super()._identity()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**super().__getstate__(), **self._order_for_pickle(), "_reading": None}
+        return {**super().__getstate__(), **self._for_pickle(), "_reading": None, "_latest": None}
+
+
+# Positions that are looked up together.
+_BLOCK = 4096
+# Samples that are dealt together where nobody said how long batches are: so many, but as many times to each rank.
+_UNIT, _UNITS = 64, 16
 
 
 def _size(sample: ShardSample) -> int:

@@ -12,6 +12,7 @@ from aistorch.errors import ArgumentTypeError
 from aistorch.loading.by_position import OrderedByPosition
 from aistorch.loading.epoch_sampler import EpochSampler
 from aistorch.loading.worker_slots import Share
+from aistorch.order.cursor import Cursor
 from aistorch.order.partition import Even
 
 BLOCK = 1 << 16
@@ -24,6 +25,8 @@ class AISBatchSampler(OrderedByPosition, Sampler[list[int]]):
     loaded by the other. An `AISDataLoader` makes a sampler of this kind itself where none is given, and its state tells
     what the training loop has received. That of the sampler counts what it has handed out: a DataLoader with workers
     asks for batches ahead of time.
+
+    Each iteration is the next epoch, unless `set_epoch` says which it is.
 
     Args:
         dataset (Sized): The map-style dataset, of this package or any other; no sampler.
@@ -66,8 +69,8 @@ class AISBatchSampler(OrderedByPosition, Sampler[list[int]]):
 
     @property
     def num_samples(self) -> int:
-        """How many indices this rank's next iteration has."""
-        return self._samples_left()
+        """How many indices this rank has in an epoch."""
+        return self.samples_of_epoch()
 
     @property
     def drop_last(self) -> bool:
@@ -75,10 +78,9 @@ class AISBatchSampler(OrderedByPosition, Sampler[list[int]]):
         return self._drop_last
 
     def __len__(self) -> int:
-        """How many batches this rank's next iteration has."""
-        begun = self.place()
-        deal = self._deal(begun)
-        return max(0, deal.batches_of(self._world.rank) - begun.taken // deal.batch_size)
+        """How many batches this rank has in an epoch."""
+        world = self._world
+        return self._deal(Cursor(ranks=world.size)).batches_of(world.rank)
 
     def __iter__(self) -> Iterator[list[int]]:
         """This rank's batches of indices."""

@@ -1,17 +1,17 @@
-"""The order of single objects: which positions of the listing are this worker's, and how far it is with them."""
+"""The order of samples that can be counted: which positions are this worker's, and how far it is with them."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from aistorch.errors import StateMismatchError
-from aistorch.loading.protocol import Ordered
+from aistorch.loading.protocol import Ordered, whole_number
 from aistorch.loading.ranks import World
 from aistorch.loading.worker_slots import Share
 from aistorch.order.cursor import Cursor
@@ -45,21 +45,30 @@ class Place:
 
 
 class OrderedByPosition(Ordered):
-    """A mixin: deals the positions of a listing, and counts them.
+    """A mixin: deals the positions of an epoch, and counts them.
 
-    A subclass replaces `_count` and `_fingerprint`, begins with `_start`, and adds to the `taken` of the place that it
-    gets for each sample that it hands out.
+    A subclass replaces `_count`, `_fingerprint` and, where its samples can be read by position, `read_positions`;
+    begins with `_start`, and adds to the `taken` of the place that it gets for each sample that it hands out.
     """
 
     kind: ClassVar[str] = "objects"
     _latest: Place | None = None
 
     def _count(self) -> int:
-        """How many objects there are."""
+        """How many samples an epoch has."""
         raise NotImplementedError
 
     def _fingerprint(self) -> str | None:
         """What tells whether they are the same as before."""
+        raise NotImplementedError
+
+    def read_positions(self, epoch: int, blocks: Iterable[NDArray[np.int64]]) -> Iterator[Any]:
+        """The samples at these positions of an epoch, in this order; rises through the epoch but for what is padded.
+
+        Args:
+            epoch: Which epoch.
+            blocks: Positions, some at a time.
+        """
         raise NotImplementedError
 
     @property
@@ -70,26 +79,45 @@ class OrderedByPosition(Ordered):
     def place(self) -> Cursor:
         """Where the next iteration of this rank begins."""
         state, size = self._waiting(), self._world.size
-        return Cursor(self.epoch, ranks=size) if state is None else _cursor(state, size)
+        return Cursor(self._epochs.next, ranks=size) if state is None else _cursor(state, size)
 
     def state_after(self, begun: Cursor, samples: int) -> dict[str, Any]:
         """The state of this rank once it has been given so many samples from `begun` on."""
         return self._state(_numbers(self._after(begun, samples, self._world.rank)))
 
-    def _samples_left(self) -> int:
-        """How many samples the next iteration of this rank has."""
-        begun = self.place()
-        return max(0, self._deal(begun).samples_of(self._world.rank) - begun.taken)
+    def samples_of_epoch(self) -> int:
+        """How many samples this rank has in an epoch."""
+        world = self._world
+        return self._deal(Cursor(ranks=world.size)).samples_of(world.rank)
 
-    def _start(self, share: Share) -> Place:
-        """Begins an iteration."""
+    def batches_of_epoch(self, workers: int, batch_size: int | None, drop_last: bool = False) -> int:  # noqa: ARG002
+        """See `Ordered.batches_of_epoch`; any number of workers make the same batches."""
+        world = self._world
+        deal = replace(self._deal(Cursor(ranks=world.size)), batch_size=batch_size or 1, drop_last=drop_last)
+        return deal.batches_of(world.rank)
+
+    def samples_after(self, begun: Cursor, samples: int = 0) -> int:
+        """How many samples this rank has still once it has been given so many from `begun` on."""
+        return max(0, self._deal(begun).samples_of(self._world.rank) - begun.taken - samples)
+
+    def _start(self, share: Share | None = None) -> Place:
+        """Begins an iteration, by default that of the worker that asks."""
+        slot = self._slot()
         begun = self.place()  # before the state is used up: it may be refused
         state = self._begin()
         before = 0 if state is None else state.get("worker_taken", 0)
-        self._latest = Place(begun, self._world, share, before)
+        self._latest = Place(begun, slot.world, slot.share if share is None else share, before)
         return self._latest
 
     def _positions(self, place: Place, block: int) -> Iterator[NDArray[np.int64]]:
+        """The indices of one worker, in the order in which it hands them out, about `block` at once."""
+        return map(self._shuffled(place.begun.epoch), self._dealt(place, block))
+
+    def _shuffled(self, epoch: int) -> Callable[[NDArray[np.int64]], NDArray[np.int64]]:
+        """Makes indices of the positions of an epoch."""
+        return epoch_permutation(self._count(), self.seed, epoch) if self.shuffle else lambda positions: positions
+
+    def _dealt(self, place: Place, block: int) -> Iterator[NDArray[np.int64]]:
         """The positions of one worker, in the order in which it hands them out, about `block` at once."""
         deal, (worker, workers) = self._deal(place.begun), place.share
         batches, rest = divmod(place.begun.taken, deal.batch_size)
@@ -97,14 +125,17 @@ class OrderedByPosition(Ordered):
         # when this began is worker 0's.
         own, part = divmod(place.before + (rest if worker == 0 else 0), deal.batch_size)
         skip = (batches + own * workers) * deal.batch_size
-        shuffled = epoch_permutation(deal.count, self.seed, place.begun.epoch)
         for positions in deal.positions(place.world.rank, worker, workers, skip=skip, block=block):
             if len(wanted := positions[part:]):
-                yield shuffled(wanted) if self.shuffle else wanted
+                yield wanted
             part = 0
 
+    def _unit(self, ranks: int) -> int:  # noqa: ARG002
+        """How many samples are dealt together to so many ranks."""
+        return self.batch_size or 1
+
     def _deal(self, begun: Cursor) -> Deal:
-        return Deal(self._count(), self.batch_size or 1, begun.ranks, self.even, self._drop_last, begun.start)
+        return Deal(self._count(), self._unit(begun.ranks), begun.ranks, self.even, self._drop_last, begun.start)
 
     def _after(self, begun: Cursor, samples: int, rank: int) -> Cursor:
         deal = self._deal(begun)
@@ -129,11 +160,16 @@ class OrderedByPosition(Ordered):
         own = dict(zip(_OF_WORKER, (*place.share, place.before + place.taken), strict=True))
         return _numbers(place.begun) | own
 
+    def _is_finished(self, state: Mapping[str, Any]) -> bool:
+        return "workers" not in state and 0 < self._count() <= int(state["start"])
+
     def _go_to(self, state: Mapping[str, Any]) -> None:
         Cursor.from_dict(state)
-        here = Share.of_this_process()
-        saved = Share(state.get("worker", 0), state.get("workers", 1))
-        if "workers" in state and saved != here:
+        if "workers" not in state:
+            return
+        here, saved = self._share, Share(*(whole_number(state, name) for name in ("worker", "workers")))
+        whole_number(state, "worker_taken")
+        if saved != here:
             raise StateMismatchError(
                 f"the state is that of worker {saved.worker} of {saved.workers}, and cannot be loaded by worker "
                 f"{here.worker} of {here.workers}: load it with as many workers, or save that of an AISDataLoader, "

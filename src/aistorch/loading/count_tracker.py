@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from torch.utils.data import IterableDataset
-
 from aistorch.errors import StateMismatchError
 from aistorch.loading.by_position import OrderedByPosition
+from aistorch.loading.worker_state import WorkerStart
 from aistorch.order.cursor import Cursor
 
 
@@ -20,10 +19,12 @@ class CountedBatches:
     Attributes:
         begun: Where it began.
         received: How many batches it has given.
+        finished: Whether the training loop has seen the end.
     """
 
     begun: Cursor
     received: int = 0
+    finished: bool = False
 
     def receive(self, batch: Any) -> Any:
         """Counts a batch, and gives it on."""
@@ -31,39 +32,39 @@ class CountedBatches:
         return batch
 
 
-class PlaceByCount:
+class CountTracker:
     """A loader's place where the order is computed: it holds for any number of workers and ranks.
 
     Args:
         ordered: The dataset, or the batch sampler.
         batch_size: How many samples a batch has.
-        workers: How many processes the loader starts.
+        start: Tells the workers their epoch; None where the parent reads itself, or asks the sampler.
     """
 
-    def __init__(self, ordered: OrderedByPosition, batch_size: int, workers: int) -> None:
-        self._ordered, self._batch_size = ordered, batch_size
-        # A batch sampler is asked by the parent, and has nothing to leave to workers.
-        self._workers = workers if isinstance(ordered, IterableDataset) else 0
+    def __init__(self, ordered: OrderedByPosition, batch_size: int, start: WorkerStart | None) -> None:
+        self._ordered, self._batch_size, self._start = ordered, batch_size, start
         self._run: CountedBatches | None = None
 
     def needs_new_workers(self) -> bool:
         """Whether workers of an earlier iteration, where there are some, cannot do the next."""
-        return self._workers > 0 and self._ordered.is_waiting
+        return self._start is not None and self._ordered.is_waiting
 
     def begin(self) -> CountedBatches:
         """What counts the iteration that begins."""
         self._run = CountedBatches(self._ordered.place())
+        if self._start is not None:
+            self._start.epoch = self._ordered.begin_for_workers()
         return self._run
 
-    def started(self) -> None:
+    def started(self, batches: Iterator[Any]) -> None:  # noqa: ARG002
         """To be called when workers have been started."""
-        if self._workers:
+        if self._start is not None:
             self._ordered.leave_to_workers()
 
     def state_dict(self) -> dict[str, Any]:
         """The place of the latest iteration."""
-        run = self._run
-        if run is None or run.begun.epoch != self._ordered.epoch or self._ordered.is_waiting:
+        run = self._current()
+        if run is None:
             return self._ordered.state_after(self._ordered.place(), 0)
         return self._ordered.state_after(run.begun, run.received * self._batch_size)
 
@@ -74,9 +75,24 @@ class PlaceByCount:
             StateMismatchError: It cannot.
         """
         self._ordered.check_state(state, strict)
-        if self._workers and state.get("taken"):
+        if self._start is not None and state.get("taken"):
             raise StateMismatchError(
                 f"the state was saved {state['taken']} samples into a batch, and workers read whole batches: save it "
                 "between batches, or go on with num_workers=0"
             )
         self._ordered.load_state_dict(state, strict)
+        self._run = None
+
+    def remaining(self) -> int:
+        """How many batches are left of the iteration under way, else of the next."""
+        run = self._current()
+        begun, received = (self._ordered.place(), 0) if run is None else (run.begun, run.received)
+        samples = self._ordered.samples_after(begun, received * self._batch_size)
+        return -(-samples // self._batch_size)
+
+    def _current(self) -> CountedBatches | None:
+        """The iteration under way; None where an epoch has been set or a state loaded since."""
+        run = self._run
+        if run is None or self._ordered.is_waiting or self._ordered.epoch != run.begun.epoch:
+            return None
+        return run

@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
-from torch.utils.data import DataLoader, Dataset, IterableDataset, Sampler
+from torch.utils.data import BatchSampler, DataLoader, Dataset, IterableDataset, Sampler
 
-from aistorch.errors import InvalidArgumentError
+from aistorch.errors import ArgumentTypeError, InvalidArgumentError
 from aistorch.loading.batch_sampler import AISBatchSampler
 from aistorch.loading.by_position import OrderedByPosition
-from aistorch.loading.count_tracker import CountedBatches, PlaceByCount
+from aistorch.loading.count_tracker import CountTracker
 from aistorch.loading.epoch_sampler import attach
 from aistorch.loading.protocol import Ordered
+from aistorch.loading.replay_tracker import ReplayTracker
+from aistorch.loading.sampler_tracker import SamplerTracker
+from aistorch.loading.tracker import Run, Tracker
 from aistorch.loading.worker_state import WithState, WorkerStart
-from aistorch.loading.worker_tracker import Parcels, PlaceByWorker
+from aistorch.loading.worker_tracker import WorkerTracker
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -23,13 +26,17 @@ class AISDataLoader(DataLoader[T_co]):
     """A `DataLoader` with the arguments of torch's, and with `state_dict` and `load_state_dict`.
 
     What the training loop has received counts, not what workers have read ahead. The state is JSON of less than 1 KB.
+    Each iteration is the next epoch, unless `set_epoch` says which it is.
 
-    - With an object dataset such as `AISIterDataset`, and with a map-style dataset, it holds for any number of workers
-      and of ranks: each sample of the epoch is read once, in the order of a run that was never interrupted. A map-style
-      dataset gets an `AISBatchSampler` unless a sampler is given; only with such a one it has a state.
-    - With any other dataset that has `state_dict` and `load_state_dict` (shards, mixtures, subclasses that have an
-      `__iter__` of their own, datasets of other packages) it is made of those of the workers, and holds for as many;
-      for another number of workers where the dataset has `redistribute_state(states, workers)`.
+    - With an object dataset such as `AISIterDataset`, with `AISShardReader` over shards that have their indices beside
+      them, with mixtures of these, and with a map-style dataset, it holds for any number of workers and of ranks: each
+      sample of the epoch is read once, in the order of a run that was never interrupted. A map-style dataset gets an
+      `AISBatchSampler` unless a sampler is given.
+    - With a sampler or batch sampler of one's own that has `state_dict` and `load_state_dict`, its state is kept.
+    - With a subclass that has an `__iter__` of its own the batches received are counted, and made again to go on.
+    - With any other dataset that has `state_dict` and `load_state_dict` (other shards, datasets of other packages) it
+      is made of those of the workers, and holds for as many; for another number of workers where the dataset has
+      `redistribute_state(states, workers)`.
 
     An iterable dataset is told the batch size, so that it deals batches to ranks and workers; its objects are listed
     once, before workers are started.
@@ -49,6 +56,7 @@ class AISDataLoader(DataLoader[T_co]):
 
     Raises:
         InvalidArgumentError: The dataset deals batches of another size, or `shuffle` is given for an iterable one.
+        ArgumentTypeError: A sampler is given in place of the dataset.
     """
 
     def __init__(
@@ -65,6 +73,11 @@ class AISDataLoader(DataLoader[T_co]):
         *args: Any,
         **options: Any,
     ) -> None:
+        if isinstance(dataset, (Sampler, BatchSampler)):
+            raise ArgumentTypeError(
+                f"AISDataLoader was given a {type(dataset).__name__} in place of a dataset: give the dataset first, "
+                "and the sampler as sampler= or batch_sampler="
+            )
         iterable = isinstance(dataset, IterableDataset)
         if iterable and shuffle:
             raise InvalidArgumentError(
@@ -79,23 +92,57 @@ class AISDataLoader(DataLoader[T_co]):
             dataset, batch_size, shuffle, sampler, batch_sampler, num_workers, collate_fn, pin_memory, drop_last,
             *args, **options,
         )  # fmt: skip
-        self._place = self._place_of(dataset)
-        attach(self, has_state=self._place is not None)
+        self._own_collate_fn, self._own_worker_init_fn = self.collate_fn, self.worker_init_fn
+        self._known_tracker: Tracker | None = None
+        attach(self, has_state=self._may_have_state())
 
-    def _place_of(self, dataset: Any) -> PlaceByCount | PlaceByWorker | None:
-        ordered = dataset if isinstance(dataset, IterableDataset) else self.batch_sampler
-        if isinstance(ordered, OrderedByPosition) and ordered.counts_samples:
-            return PlaceByCount(ordered, ordered.batch_size or 1, self.num_workers)
-        if not isinstance(dataset, IterableDataset) or not hasattr(dataset, "load_state_dict"):
+    def _may_have_state(self) -> bool:
+        """Whether the place may be saved, told without listing anything."""
+        if isinstance(self.dataset, Ordered):
+            return self.dataset.may_have_state
+        return isinstance(self.batch_sampler, OrderedByPosition) or hasattr(self.batch_sampler, "state_dict")
+
+    @property
+    def _tracker(self) -> Tracker | None:
+        """Who knows the place; made when it is first needed, since a dataset may have to list its objects for it."""
+        if self._known_tracker is None:
+            self._known_tracker = self._tracker_of(self.dataset)
+        return self._known_tracker
+
+    def _tracker_of(self, dataset: Any) -> Tracker | None:
+        if not isinstance(dataset, IterableDataset):
+            return self._tracker_of_sampler()
+        has_state = hasattr(dataset, "state_dict") and hasattr(dataset, "load_state_dict")
+        if not isinstance(dataset, Ordered):
+            return WorkerTracker(dataset, self._worker_start(True), self.num_workers) if has_state else None
+        if dataset.iterates_itself and type(dataset).state_dict is Ordered.state_dict:
+            return ReplayTracker(dataset, self._worker_start(False), self.num_workers)
+        if isinstance(dataset, OrderedByPosition) and dataset.counts_samples:
+            return CountTracker(dataset, dataset.batch_size or 1, self._worker_start(False))
+        return WorkerTracker(dataset, self._worker_start(True), self.num_workers)
+
+    def _tracker_of_sampler(self) -> Tracker | None:
+        batches = self.batch_sampler if self.batch_sampler is not None else self.sampler
+        for sampler in (batches, getattr(batches, "sampler", None)):
+            if isinstance(sampler, OrderedByPosition):
+                return CountTracker(sampler, sampler.batch_size or 1, None)
+            if hasattr(sampler, "state_dict") and hasattr(sampler, "load_state_dict"):
+                return SamplerTracker(sampler, batches)
+        return None
+
+    def _worker_start(self, with_states: bool) -> WorkerStart | None:
+        """Lets workers begin where they are to; None where the parent reads itself."""
+        if not self.num_workers:
             return None
-        start = None
-        if self.num_workers:
-            self.collate_fn = WithState(self.collate_fn)
-            self.worker_init_fn = start = WorkerStart(self.worker_init_fn)
-        return PlaceByWorker(dataset, start, self.num_workers)
+        if with_states:
+            self.collate_fn = WithState(self._own_collate_fn)
+        start = self.worker_init_fn = WorkerStart(self._own_worker_init_fn)
+        return start
 
     def set_epoch(self, epoch: int) -> None:
-        """Sets the epoch of the dataset and of the sampler, persistent workers included.
+        """Sets which epoch the next iteration is, for dataset and sampler, persistent workers included.
+
+        Without a call each iteration is the epoch after that of the one before it.
 
         Args:
             epoch: Its number. A place that was loaded is kept if it lies in this epoch.
@@ -104,24 +151,55 @@ class AISDataLoader(DataLoader[T_co]):
             if set_epoch := getattr(part, "set_epoch", None):
                 set_epoch(epoch)
 
+    @property
+    def epoch(self) -> int | None:
+        """The epoch of the latest iteration, of the next one where none has begun; None where nothing counts epochs."""
+        for part in (self.dataset, self.batch_sampler, self.sampler):
+            if isinstance(number := getattr(part, "epoch", None), int):
+                return number
+        return None
+
+    @property
+    def remaining(self) -> int:
+        """How many batches are left: of the iteration under way, else of the next, which may go on in mid-epoch.
+
+        `len()` is that of a whole epoch.
+
+        Raises:
+            InvalidArgumentError: It is not known how many batches an epoch has, or how far this one is.
+        """
+        left = None if self._tracker is None else self._tracker.remaining()
+        if left is None:
+            raise InvalidArgumentError(
+                f"a loader of {type(self.dataset).__name__} cannot tell how many batches are left"
+            )
+        return left
+
+    def __len__(self) -> int:
+        """How many batches this rank has in a whole epoch, wherever the next iteration begins."""
+        dataset: Any = self.dataset
+        if isinstance(dataset, Ordered) and isinstance(dataset, IterableDataset) and not dataset.iterates_itself:
+            return dataset.batches_of_epoch(self.num_workers, self.batch_size, self.drop_last)
+        return super().__len__()
+
     def state_dict(self) -> dict[str, Any]:
         """Where the training loop is, in the iteration that was begun last.
 
         With an object dataset it is the same on all ranks after as many batches: one of them may save it for all.
 
         Returns:
-            JSON of less than 1 KB; the state of a finished epoch has nothing left but the epochs after it.
+            JSON of less than 1 KB; the state of a finished epoch begins the next one.
 
         Raises:
             InvalidArgumentError: The dataset has no state, or batches do not come in order.
         """
-        place = self._known_place()
-        if isinstance(place, PlaceByCount) and self.num_workers and not getattr(self, "in_order", True):
+        tracker = self._needed_tracker()
+        if self.num_workers and not getattr(self, "in_order", True):
             raise InvalidArgumentError("with in_order=False a loader does not know which batches it has given")
-        return place.state_dict()
+        return tracker.state_dict()
 
     def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> None:
-        """The next iteration goes on where the state was saved, and the one after it begins at the start again.
+        """The next iteration goes on where the state was saved; the one after it is the whole next epoch.
 
         Args:
             state: What `state_dict` gave.
@@ -131,37 +209,45 @@ class AISDataLoader(DataLoader[T_co]):
             StateMismatchError: The state does not fit dataset and loader; the text says what differs.
             InvalidArgumentError: The dataset has no state.
         """
-        self._known_place().load_state_dict(state, strict)
+        self._needed_tracker().load_state_dict(state, strict)
 
     def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
         """The batches of this rank."""
         if isinstance(self.dataset, Ordered):
-            self.dataset.prepare()
-        place = self._place
-        if place is None:
+            self.dataset.prepare(self.num_workers)
+        tracker = self._tracker
+        if tracker is None:
             return super().__iter__()
-        if place.needs_new_workers():
+        if tracker.needs_new_workers():
             self._iterator = None
-        run = place.begin()
+        run = tracker.begin()
         batches = super().__iter__()
-        place.started()
+        tracker.started(batches)
         return _Received(batches, run)
 
-    def _known_place(self) -> PlaceByCount | PlaceByWorker:
-        if self._place is None:
-            lacking = "a dataset with state_dict" if isinstance(self.dataset, IterableDataset) else "AISBatchSampler"
-            raise InvalidArgumentError(f"a loader of {type(self.dataset).__name__} has no state: it needs {lacking}")
-        return self._place
+    def _needed_tracker(self) -> Tracker:
+        if self._tracker is None:
+            lacking = "a dataset" if isinstance(self.dataset, IterableDataset) else "an AISBatchSampler, or a sampler"
+            raise InvalidArgumentError(
+                f"a loader of {type(self.dataset).__name__} has no state: it needs {lacking} with state_dict and "
+                "load_state_dict"
+            )
+        return self._tracker
 
 
 class _Received(Iterator[Any]):
     """A loader's batches, counted as they are handed out."""
 
-    def __init__(self, batches: Iterator[Any], run: CountedBatches | Parcels) -> None:
+    def __init__(self, batches: Iterator[Any], run: Run) -> None:
         self._batches, self._run = batches, run
 
     def __next__(self) -> Any:
-        return self._run.receive(next(self._batches))
+        try:
+            batch = next(self._batches)
+        except StopIteration:
+            self._run.finished = True
+            raise
+        return self._run.receive(batch)
 
     def __len__(self) -> int:
         return len(self._batches)  # type: ignore[arg-type]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -20,14 +19,27 @@ class Parcel(NamedTuple):
     Attributes:
         batch: What the training loop gets.
         worker: Whose it is.
-        state: The state as JSON; "" where there is none.
+        state: The state, wrapped so that `pin_memory` leaves it alone; None where there is none.
         problem: Why there is none.
     """
 
     batch: Any
     worker: int
-    state: str
+    state: Sealed | None = None
     problem: str = ""
+
+
+class Sealed:
+    """A state that nobody looks into on its way.
+
+    Args:
+        content: The state.
+    """
+
+    __slots__ = ("content",)
+
+    def __init__(self, content: dict[str, Any]) -> None:
+        self.content = content
 
 
 class WithState:
@@ -47,10 +59,10 @@ class WithState:
             return batch
         try:
             dataset: Any = info.dataset
-            return Parcel(batch, info.id, json.dumps(dataset.state_dict()))
+            return Parcel(batch, info.id, Sealed(dataset.state_dict()))
         except (AIStorchError, TypeError, ValueError, NotImplementedError) as error:
             # Nobody may ever ask for a state: not having one must not end the training.
-            return Parcel(batch, info.id, "", f"{type(error).__name__}: {error}")
+            return Parcel(batch, info.id, problem=f"{type(error).__name__}: {error}")
 
 
 class WorkerStart:
@@ -66,12 +78,14 @@ class WorkerStart:
         states: By number of the part; None: those parts begin at the start.
         first: Which part worker 0 takes.
         strict: Whether the listing must be the same.
+        epoch: The epoch that the loader has begun; None where the dataset counts none.
     """
 
     def __init__(self, init: Callable[[int], None] | None) -> None:
         self._init = init
         self.states: States | None = None
         self.first, self.strict = 0, True
+        self.epoch: int | None = None
 
     def __call__(self, worker_id: int) -> None:
         """Runs in a worker before it iterates."""
@@ -84,6 +98,9 @@ class WorkerStart:
             )
         if self._init is not None:
             self._init(worker_id)
+        if info is not None and self.epoch is not None:
+            pin: Callable[[int], None] = info.dataset.pin_for_worker  # type: ignore[attr-defined]
+            pin(self.epoch)
         if info is not None and self.states is not None:
             load(info.dataset, self.states[worker_id], self.strict)
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from aistorch.errors import InvalidArgumentError, StateMismatchError
 from aistorch.loading.folding import fold, unfold
-from aistorch.loading.protocol import VERSION, Ordered
+from aistorch.loading.protocol import VERSION, Ordered, whole_number
+from aistorch.loading.tracker import checked_kind
 from aistorch.loading.worker_state import Parcel, WorkerStart, load
 
 KIND = "workers"
@@ -50,19 +50,43 @@ class Parts(NamedTuple):
         Raises:
             StateMismatchError: It is something else.
         """
-        found = (
-            (state.get("kind"), state.get("version")) if isinstance(state, Mapping) else (type(state).__name__, None)
-        )
-        if found != (KIND, VERSION):
-            raise StateMismatchError(
-                f"the loader takes states of the kind {KIND!r} and version {VERSION}, and this one is of the kind "
-                f"{found[0]!r} and version {found[1]!r}"
-            )
-        states: list[dict[str, Any] | None] = [None] * state["workers"]
-        begun = state["begun"]
-        for number, own in zip(begun, unfold(state["states"], len(begun)) if begun else (), strict=True):
+        checked_kind(state, KIND, VERSION)
+        workers, following = whole_number(state, "workers", 1), whole_number(state, "next")
+        epoch = None if state.get("epoch") is None else whole_number(state, "epoch")
+        begun: Any = state.get("begun")
+        if workers > _MOST or following >= workers or not _are_some_of(begun, workers):
+            raise StateMismatchError(f"the state's workers are {workers}, next {following} and begun {begun!r}")
+        states: list[dict[str, Any] | None] = [None] * workers
+        for number, own in zip(begun, unfolded(state.get("states"), len(begun)), strict=True):
             states[number] = own
-        return cls(states, state["next"], state["epoch"], strict)
+        return cls(states, following, epoch, strict)
+
+
+_MOST = 1 << 16
+"""More workers than any loader has: a state that names more was not saved by one."""
+
+
+def _are_some_of(numbers: Any, of: int) -> bool:
+    if not isinstance(numbers, list) or not all(type(number) is int and 0 <= number < of for number in numbers):
+        return False
+    return len(set(numbers)) == len(numbers)
+
+
+def unfolded(folded: Any, count: int) -> list[dict[str, Any]]:
+    """The states that were folded.
+
+    Raises:
+        StateMismatchError: They are none.
+    """
+    if not count:
+        return []
+    try:
+        states = unfold(folded, count)
+    except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
+        raise StateMismatchError(f"the states of the workers cannot be understood: {error}") from None
+    if len(states) != count or not all(isinstance(state, dict) for state in states):
+        raise StateMismatchError(f"the states of {count} workers are no {count} states")
+    return states
 
 
 @dataclass
@@ -71,37 +95,42 @@ class Parcels:
 
     Attributes:
         parts: Where it began.
-        received: The states since, as JSON.
+        received: The states since.
         last: Who gave the last batch.
         problem: Why it came without a state.
+        finished: Whether the training loop has seen the end.
     """
 
     parts: Parts
-    received: dict[int, str] = field(default_factory=dict)
+    received: dict[int, dict[str, Any]] = field(default_factory=dict)
     last: int | None = None
     problem: str = ""
+    finished: bool = False
 
     def receive(self, batch: Any) -> Any:
         """Takes the state from a batch, and gives the rest on."""
         if not isinstance(batch, Parcel):
             return batch
         self.last, self.problem = batch.worker, batch.problem
-        self.received[batch.worker] = batch.state
+        if batch.state is not None:
+            self.received[batch.worker] = batch.state.content
         return batch.batch
 
     def now(self) -> Parts:
         """Where it is."""
         if self.problem:
             raise InvalidArgumentError(f"the dataset in a worker has no state: {self.problem}")
+        if self.finished and self.parts.epoch is not None:
+            return Parts([None] * len(self.parts.states), epoch=self.parts.epoch + 1)
         if self.last is None:
             return self.parts
         states = list(self.parts.states)
         for number, state in self.received.items():
-            states[number] = json.loads(state)
+            states[number] = state
         return self.parts._replace(states=states, following=(self.last + 1) % len(states))
 
 
-class PlaceByWorker:
+class WorkerTracker:
     """A loader's place where only the dataset knows it: it holds for as many workers and ranks.
 
     For another number of workers the dataset's `redistribute_state(states, workers)` is asked, if it has one; among the
@@ -129,23 +158,32 @@ class PlaceByWorker:
         if self._start is not None:
             self._start.states = waiting and waiting.states
             self._start.first, self._start.strict = parts.following, parts.strict
+            if isinstance(self._dataset, Ordered):
+                self._start.epoch = self._dataset.begin_for_workers()
         self._run = Parcels(parts)
         return self._run
 
-    def started(self) -> None:
+    def started(self, batches: Iterator[Any]) -> None:  # noqa: ARG002
         """To be called when workers have been started."""
         if self._start is not None and isinstance(self._dataset, Ordered):
             self._dataset.leave_to_workers()
 
+    def remaining(self) -> None:
+        """Not known: the dataset alone knows how many samples it makes."""
+        return
+
     def state_dict(self) -> dict[str, Any]:
         """The place of the latest iteration."""
-        if self._start is None:
-            return Parts([self._dataset.state_dict()], epoch=self._epoch).to_dict()
+        if isinstance(self._dataset, Ordered):
+            self._dataset.identity()  # refuses where there is no state
         if waiting := self._waiting():
             return waiting.to_dict()
-        if self._run is None or self._run.parts.epoch != self._epoch:
+        run = self._run
+        if run is None or run.parts.epoch != getattr(self._dataset, "epoch", None):
             return self._at_start().to_dict()
-        return self._run.now().to_dict()
+        if self._start is None and not (run.finished and run.parts.epoch is not None):
+            return run.parts._replace(states=[self._dataset.state_dict()]).to_dict()
+        return run.now().to_dict()
 
     def load_state_dict(self, state: Mapping[str, Any], strict: bool) -> None:
         """The next iteration goes on there.
@@ -161,8 +199,7 @@ class PlaceByWorker:
             self._dataset.set_epoch(parts.epoch)
         if self._start is None:
             load(self._dataset, parts.states[0], strict)
-        else:
-            self._loaded = parts
+        self._loaded, self._run = parts, None
 
     def _for_workers(self, parts: Parts) -> Parts:
         saved = len(parts.states)
@@ -177,12 +214,13 @@ class PlaceByWorker:
         return parts._replace(states=redistribute(parts.states, self._parts), following=0)
 
     def _waiting(self) -> Parts | None:
-        return self._loaded if self._loaded is not None and self._loaded.epoch == self._epoch else None
+        return self._loaded if self._loaded is not None and self._loaded.epoch == self._next_epoch else None
 
     def _at_start(self) -> Parts:
-        return Parts([None] * self._parts, epoch=self._epoch)
+        return Parts([None] * self._parts, epoch=self._next_epoch)
 
     @property
-    def _epoch(self) -> int | None:
-        number: int | None = getattr(self._dataset, "epoch", None)
+    def _next_epoch(self) -> int | None:
+        name = "next_epoch" if isinstance(self._dataset, Ordered) else "epoch"
+        number: int | None = getattr(self._dataset, name, None)
         return number

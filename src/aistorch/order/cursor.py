@@ -87,9 +87,9 @@ class Cursor:
                 "load it with the release that saved it, or begin the epoch anew"
             )
         numbers = [state.get(name) for name in ("epoch", "start", "world_size", "taken")]
-        whole = [number for number in numbers if isinstance(number, int)]
-        if len(whole) < len(numbers):
+        whole = [n for n in numbers if isinstance(n, int) and not isinstance(n, bool) and 0 <= n < 1 << 62]
+        if len(whole) < len(numbers) or not whole[2]:
             raise StateMismatchError(
-                f"the state has no whole numbers for epoch, start, world_size and taken, but {numbers}"
+                f"the state has no whole numbers that can be for epoch, start, world_size and taken, but {numbers}"
             )
         return cls(*whole)

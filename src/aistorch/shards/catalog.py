@@ -54,12 +54,18 @@ class Catalog:
             for number, (source, name) in enumerate(own)
             if use_indices and (source, name + INDEX_SUFFIX) in at and reader.etl is None
         }
+        self._all_listed_with_index = len(self._stored) == len(self.shards) > 0
         self._indices = listed
         self._facts: dict[int, Facts] = {}
 
     def url(self, shard: int) -> str:
         """A shard as errors show it."""
         return self.reader.routes[int(self.shards.sources[shard])].label + self.shards.name(shard)
+
+    @property
+    def has_indices(self) -> bool:
+        """Whether each shard was listed with an index beside it."""
+        return self._all_listed_with_index
 
     def index(self, shard: int) -> MemberIndex | None:
         """The index that is stored beside a shard; None where there is none, or none that can be used.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing, nullcontext
 from dataclasses import dataclass, replace
 from itertools import groupby
@@ -79,8 +79,8 @@ class PieceReader(Generic[T]):
         self._open = open_stream
         self._hold = hold
 
-    def stream(self, pieces: Sequence[Piece]) -> Iterator[Run[T]]:
-        """The samples of all pieces, in order.
+    def stream(self, pieces: Iterable[Piece]) -> Iterator[Run[T]]:
+        """The samples of all pieces, in order; asks for the next pieces some time before they come.
 
         Raises:
             AIStorchError: A shard could not be read, or is damaged; what came before has been handed out.
