@@ -41,7 +41,7 @@ def plain() -> Found:
 
 
 def accelerator(**options: Any) -> Any:
-    from accelerate import Accelerator, DataLoaderConfiguration  # type: ignore[import-untyped]
+    from accelerate import Accelerator, DataLoaderConfiguration
 
     return Accelerator(cpu=True, dataloader_config=DataLoaderConfiguration(**options))
 

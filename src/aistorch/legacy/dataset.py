@@ -8,10 +8,10 @@ from aistore.sdk import Client
 from aistore.sdk.etl import ETLConfig
 from aistore.sdk.obj.object import Object
 
-from aistorch.datasets.base_iter import AISBaseIterDataset
 from aistorch.datasets.base_map import AISBaseMapDataset
 from aistorch.datasets.dataset import AISDataset as AISCurrentDataset
-from aistorch.datasets.iterable import AISIterDataset as AISCurrentIterDataset
+from aistorch.legacy.plugin import AISBaseIterDataset
+from aistorch.legacy.plugin import AISIterDataset as AISCurrentIterDataset
 from aistorch.sources.resolve import SourceList
 
 URLs = str | Sequence[str]

@@ -26,6 +26,8 @@ def install_as_aistore_pytorch() -> Installation:
         aistorch.install_as_aistore_pytorch()
         from aistore.pytorch import AISMapDataset  # is aistorch.AISMapDataset
 
+    The iterable datasets share samples as the plugin's do: among the workers of a `DataLoader`, not among ranks.
+
     The SDK's objects have the methods again that scripts of the plugin's first releases call: `put_content`, `put_file`
     and `get`.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 PLUGIN = "aistore.pytorch"
 
 _HERE = "aistorch"
+_PLUGIN_SPLIT = "aistorch.legacy.plugin"
 _PIPES = dict.fromkeys(
     [
         "AISFileLister",
@@ -35,15 +36,15 @@ _DATASET = dict.fromkeys(
     ["AISBaseClass", "AISBaseClassIter", "AISDataset", "AISIterDataset"], "aistorch.legacy.dataset"
 )
 _BY_MODULE = {
-    "base_iter_dataset": {"AISBaseIterDataset": _HERE},
+    "base_iter_dataset": {"AISBaseIterDataset": _PLUGIN_SPLIT},
     "base_map_dataset": {"AISBaseMapDataset": _HERE},
-    "batch_iter_dataset": {"AISBaseIterDataset": _HERE, "AISBatchIterDataset": _HERE},
-    "dynamic_sampler": {"DynamicBatchSampler": _HERE},
-    "iter_dataset": {"AISIterDataset": _HERE},
+    "batch_iter_dataset": {"AISBaseIterDataset": _PLUGIN_SPLIT, "AISBatchIterDataset": _PLUGIN_SPLIT},
+    "dynamic_sampler": {"DynamicBatchSampler": _PLUGIN_SPLIT},
+    "iter_dataset": {"AISIterDataset": _PLUGIN_SPLIT},
     "map_dataset": {"AISMapDataset": _HERE},
-    "multishard_dataset": {"AISMultiShardStream": _HERE},
+    "multishard_dataset": {"AISMultiShardStream": _PLUGIN_SPLIT},
     "parallel_map_dataset": {"AISParallelMapDataset": _HERE},
-    "shard_reader": {"AISShardReader": _HERE},
+    "shard_reader": {"AISShardReader": _PLUGIN_SPLIT},
 }
 
 NAMES: dict[str, dict[str, str]] = {
@@ -54,10 +55,10 @@ NAMES: dict[str, dict[str, str]] = {
         "AISDataset": "aistorch.legacy.dataset",
     },
     f"{PLUGIN}.aisio": _PIPES,
-    f"{PLUGIN}.dataset": {**_DATASET, "AISMultiShardStream": _HERE},
+    f"{PLUGIN}.dataset": {**_DATASET, "AISMultiShardStream": _PLUGIN_SPLIT},
     f"{PLUGIN}.utils": _UTILS,
     f"{PLUGIN}.worker_request_client": {"WorkerRequestClient": "aistorch.legacy.worker_request_client"},
     **{f"{PLUGIN}.{module}": names for module, names in _BY_MODULE.items()},
-    f"{PLUGIN}.dynamic_sampler": {"DynamicBatchSampler": _HERE, "SATURATION_FACTOR": "aistorch.legacy.utils"},
+    f"{PLUGIN}.dynamic_sampler": {"DynamicBatchSampler": _PLUGIN_SPLIT, "SATURATION_FACTOR": "aistorch.legacy.utils"},
 }
 """By module and name, the module that has it here."""

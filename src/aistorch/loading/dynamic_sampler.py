@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import cached_property
 from numbers import Real
 from operator import index as as_index
-from typing import Any, get_args
+from typing import Any, ClassVar, get_args
 
 import numpy as np
 import xxhash
@@ -130,6 +130,9 @@ class DynamicBatchSampler(Sampler[list[int]]):
         if not allow_oversized_samples:
             warn_of_oversized(data_source, self._plan, of_bytes=cost is None)
 
+    shares_among_ranks: ClassVar[bool] = True
+    """Whether each rank gets a part of the batches where no rank was given."""
+
     _place: BatchPlace
     """Where the next iteration begins."""
     _share: BatchShare | None
@@ -223,6 +226,8 @@ class DynamicBatchSampler(Sampler[list[int]]):
         return self.__dict__ | {"_share": share}
 
     def _share_of(self, place: BatchPlace) -> BatchShare:
+        if self._given_world == (None, None) and not self.shares_among_ranks:
+            return BatchShare(place, self._plan.count, World(), self._even)
         everyone = split_by_accelerate(self._even)
         world = everyone or World.now(*self._given_world)
         return BatchShare(place, self._plan.count, world, self._even, for_all=everyone is not None)

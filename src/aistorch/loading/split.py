@@ -55,7 +55,8 @@ class SplitMixin:
     @property
     def split(self) -> Split:
         """Who shares the samples: "ranks+workers", "ranks", "workers" or "none"."""
-        return self._split or self.default_split or "ranks+workers"
+        default = None if self._given_world != (None, None) else self.default_split
+        return self._split or default or "ranks+workers"
 
     @property
     def _world(self) -> World:

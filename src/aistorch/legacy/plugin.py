@@ -1,0 +1,54 @@
+"""The plugin's iterable datasets and its sampler, which share samples as the plugin does: not among ranks.
+
+A script that was written for the plugin shares among ranks by hand, or lets Accelerate do it, and has to find all
+samples in each rank.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from aistorch.datasets import base_iter, batch_iterable, iterable, multishard, shard_reader
+from aistorch.loading import dynamic_sampler
+from aistorch.loading.split import Split
+
+
+class AISBaseIterDataset(base_iter.AISBaseIterDataset):
+    """`aistorch.AISBaseIterDataset`, shared among workers only."""
+
+    default_split: ClassVar[Split | None] = "workers"
+
+
+class AISIterDataset(iterable.AISIterDataset):
+    """`aistorch.AISIterDataset`, shared among workers only."""
+
+    default_split: ClassVar[Split | None] = "workers"
+
+
+class AISBatchIterDataset(batch_iterable.AISBatchIterDataset):
+    """`aistorch.AISBatchIterDataset`, shared among workers only."""
+
+    default_split: ClassVar[Split | None] = "workers"
+
+
+class AISShardReader(shard_reader.AISShardReader):
+    """`aistorch.AISShardReader`, shared among workers only."""
+
+    default_split: ClassVar[Split | None] = "workers"
+
+
+class AISMultiShardStream(multishard.AISMultiShardStream):
+    """`aistorch.AISMultiShardStream`, shared among workers only."""
+
+    default_split: ClassVar[Split | None] = "workers"
+
+
+class DynamicBatchSampler(dynamic_sampler.DynamicBatchSampler):
+    """`aistorch.DynamicBatchSampler`, whose batches each rank gets all of."""
+
+    shares_among_ranks: ClassVar[bool] = False
+
+
+# What is derived from the plugin's datasets is derived from its base class.
+for _dataset in (AISIterDataset, AISBatchIterDataset, AISShardReader):
+    AISBaseIterDataset.register(_dataset)
