@@ -16,10 +16,11 @@ import xxhash
 from torch.utils.data import Sampler
 
 from aistorch.errors import AIStorchWarning, ArgumentTypeError, InvalidArgumentError
-from aistorch.loading.accelerate_split import split_by_accelerate
 from aistorch.loading.batch_share import BatchPlace, BatchShare
 from aistorch.loading.batch_state import place_in, state_of
 from aistorch.loading.costs import ListsObjects, costs_of
+from aistorch.loading.epoch_sampler import EpochSampler
+from aistorch.loading.outer_split import split_by_others
 from aistorch.loading.oversized import warn_of_oversized
 from aistorch.loading.ranks import World
 from aistorch.order.batches import BatchPlan
@@ -40,9 +41,10 @@ class DynamicBatchSampler(Sampler[list[int]]):
     - **Epochs**: each iteration has the next epoch's order; `set_epoch` says which one comes next. All epochs have as
       many batches.
     - **State**: `state_dict` and `load_state_dict`, JSON of less than 1 KB, which holds for any number of ranks.
-    - **Accelerate** shares what it is given by itself; it is given the batches of all ranks then. **Lightning** has to
-      be told that batches are shared already: `Trainer(use_distributed_sampler=False)`, and in Fabric
-      `setup_dataloaders(loader, use_distributed_sampler=False)`; it says so itself where that is forgotten.
+    - **Other loops**: in an `AISDataLoader` there is nothing to be set. Of a plain `DataLoader`, Accelerate shares the
+      batches itself; it is given those of all ranks then. Lightning has to be told that batches are shared already,
+      `Trainer(use_distributed_sampler=False)`, in Fabric `setup_dataloaders(loader, use_distributed_sampler=False)`; it
+      says so itself where that is forgotten.
 
     Where it differs from the plugin's sampler of this name:
 
@@ -145,9 +147,25 @@ class DynamicBatchSampler(Sampler[list[int]]):
         return share.begun.epoch if share and share.open else self._place.epoch
 
     @property
-    def sampler(self) -> DynamicBatchSampler:
-        """Itself: training loops call `batch_sampler.sampler.set_epoch`."""
-        return self
+    def sampler(self) -> EpochSampler:
+        """The same indices one by one, as other frameworks look for them in a batch sampler."""
+        return EpochSampler(self, dataset=self._dataset)
+
+    @property
+    def shuffle(self) -> bool:
+        """Whether batches are others in each epoch."""
+        return self._plan.shuffle
+
+    @property
+    def seed(self) -> int:
+        """What they depend on besides the epoch."""
+        return self._plan.seed
+
+    @property
+    def num_samples(self) -> int:
+        """How many indices this rank has in the next epoch."""
+        share = self._share_of(BatchPlace(self._place.epoch))
+        return int(self._plan.batches(share.begun.epoch).sizes[share.numbers].sum())
 
     @property
     def remaining(self) -> int:
@@ -186,9 +204,19 @@ class DynamicBatchSampler(Sampler[list[int]]):
         """
         return state_of(self._place if self._share is None else self._share.now(), self._identity)
 
-    def state_after(self, batches: int) -> dict[str, Any]:
-        """The state once this rank has received so many batches of the latest iteration, whatever was handed out."""
-        return state_of(self._place if self._share is None else self._share.after(batches), self._identity)
+    def next_state(self) -> dict[str, Any]:
+        """Where the next iteration begins, whatever became of the latest one."""
+        return state_of(self._place, self._identity)
+
+    def state_after(self, batches: int, begun: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """The state once each rank has received so many batches of an iteration, whatever was handed out.
+
+        Args:
+            batches: How many.
+            begun: What `next_state` was before the iteration began; None: the latest iteration.
+        """
+        share = self._share if begun is None else self._share_of(place_in(begun, self._identity, self._plan))
+        return self.next_state() if share is None else state_of(share.after(batches), self._identity)
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """The next iteration goes on where the state was saved, and the one after it is the whole next epoch.
@@ -228,9 +256,13 @@ class DynamicBatchSampler(Sampler[list[int]]):
     def _share_of(self, place: BatchPlace) -> BatchShare:
         if self._given_world == (None, None) and not self.shares_among_ranks:
             return BatchShare(place, self._plan.count, World(), self._even)
-        everyone = split_by_accelerate(self._even)
-        world = everyone or World.now(*self._given_world)
-        return BatchShare(place, self._plan.count, world, self._even, for_all=everyone is not None)
+        everyone = split_by_others(self._even)
+        return BatchShare(place, self._plan.count, everyone or self._world, self._even, for_all=everyone is not None)
+
+    @property
+    def _world(self) -> World:
+        """This process among the ranks; asked for when iteration starts."""
+        return World.now(*self._given_world)
 
     @cached_property
     def _identity(self) -> dict[str, Any]:

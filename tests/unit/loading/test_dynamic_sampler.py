@@ -305,6 +305,25 @@ def test_what_a_training_loop_has_received_can_be_asked_for() -> None:
         assert list(resumed) == (batches[received:] or list(speech_at(1, rank=1, world_size=2)))
 
 
+def test_what_was_received_counts_from_where_an_iteration_began() -> None:
+    """Of those that were left in mid-epoch, the latest one is none that a loader counts."""
+    sampler, resumed = speech(rank=1, world_size=2), speech()
+    take(iter(sampler), 3)
+    begun = sampler.next_state()
+    assert (begun["epoch"], begun["start"]) == (1, 0)
+    assert sampler.state_dict()["start"] == 6
+    resumed.load_state_dict(sampler.state_after(4, begun))
+    assert list(resumed) == list(speech_at(1))[8:]
+
+
+def test_the_indices_of_a_rank_are_counted_too() -> None:
+    sampler = speech(rank=1, world_size=2)
+    for _ in range(3):
+        told = len(sampler.sampler)
+        assert told == len(flat(list(sampler)))
+    assert (sampler.sampler.rank, sampler.sampler.num_replicas, sampler.sampler.shuffle) == (1, 2, True)
+
+
 def changed(name: str, value: Any) -> dict[str, Any]:
     return {**speech().state_dict(), name: value}
 
