@@ -3,8 +3,8 @@
 Each class derives from `AIStorchError` and from the exception that a caller would otherwise expect: the
 built-in one (`ValueError`, `TypeError`, `IndexError`, `ConnectionError`) or the one the AIStore SDK raises
 in the same situation, so `except ErrObjNotFound` written for the SDK goes on to work. All of them can be
-pickled: an error raised in a DataLoader worker reaches the training loop as it was (those of the SDK
-cannot, see `aistore.sdk.errors`).
+pickled (those of the SDK cannot, see `aistore.sdk.errors`), and an error raised in a DataLoader's worker reaches
+the training loop as it was: class, text and attributes, with the worker's traceback as its `__cause__`.
 """
 
 from __future__ import annotations
@@ -15,8 +15,10 @@ from typing import Any
 
 from aistore.sdk.errors import AISError, ErrBckNotFound, ErrObjNotFound
 
+from aistorch.worker_errors import ErrorClass
 
-class AIStorchError(Exception):
+
+class AIStorchError(Exception, metaclass=ErrorClass):
     """Base class of every error that aistorch raises."""
 
 
