@@ -42,6 +42,10 @@ class ReplayMismatchWarning(AIStorchWarning):
     """What was read again to go on with a loader is not what had been read before."""
 
 
+class UnknownRankWarning(AIStorchWarning):
+    """This process seems to be one of several, and nothing tells which: each reads all samples."""
+
+
 class OversizedSampleWarning(AIStorchWarning):
     """Samples are left out since they are larger than a batch may be."""
 

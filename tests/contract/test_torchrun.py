@@ -76,3 +76,16 @@ def test_ranks_that_were_killed_are_followed_by_others(second_server: Server, fi
     run(second_server, filled, tmp_path, ranks=2)
     # Of 21 samples that are left, two ranks have 11 each: the first of the epoch is repeated, and nobody waits.
     assert read(tmp_path, 3, last=saved) + read(tmp_path, 2) == [*never_killed, never_killed[0]]
+
+
+def test_ranks_are_known_before_there_is_a_process_group(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import pathlib, sys\n"
+        "from aistorch.loading.ranks import World\n"
+        "(pathlib.Path(sys.argv[1]) / '-'.join(map(str, World.now()))).touch()\n"
+    )
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(script)]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
+    subprocess.run([*command, str(tmp_path)], cwd=ROOT, env=environment, timeout=100, check=True)
+    assert {path.name for path in tmp_path.iterdir()} == {"script.py", "0-2", "1-2"}

@@ -45,6 +45,7 @@ from aistorch.errors import (
     TruncatedShardError,
     UnequalLengthsError,
     UnequalLengthsWarning,
+    UnknownRankWarning,
     WriteError,
 )
 
@@ -66,6 +67,7 @@ PLAIN = [
     UnequalLengthsError,
     StaleShardIndexWarning,
     UnequalLengthsWarning,
+    UnknownRankWarning,
 ]
 REFUSALS = [ServerError, BucketNotFoundError, AccessDeniedError]
 READS = [ReadError, ObjectNotFoundError, ChecksumError, TruncatedReadError, TransformError]

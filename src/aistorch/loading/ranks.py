@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import warnings
 from typing import NamedTuple
 
 from torch import distributed
 
-from aistorch.errors import InvalidArgumentError
+from aistorch.errors import InvalidArgumentError, UnknownRankWarning
+from aistorch.loading.launchers import LAUNCHERS, VARIABLES, Found, number, several_in_sight
 
 
 class World(NamedTuple):
@@ -25,14 +27,15 @@ class World(NamedTuple):
             world_size: As the user gave it.
 
         Returns:
-            What was given; else what `torch.distributed` says where it is initialised; else the environment variables
-            `RANK` and `WORLD_SIZE`; else the only rank.
+            What was given; else what `torch.distributed` says where it is initialised; else what the variables of
+            torchrun, Lightning, MPI or SLURM say; else the only rank, with an `UnknownRankWarning` where variables
+            speak of several processes and none tells which this is.
 
         Raises:
             InvalidArgumentError: Only one of the two is known, or there is no such rank.
         """
         if rank is not None or world_size is not None:
-            return _checked("rank", rank, "world_size", world_size)
+            return _checked(Found("rank", rank, "world_size", world_size))
         return cls.of_torch() or _of_environment() or cls()
 
     @classmethod
@@ -44,23 +47,36 @@ class World(NamedTuple):
 
 
 def _of_environment() -> World | None:
-    rank, size = os.environ.get("RANK"), os.environ.get("WORLD_SIZE")
-    if rank is None and size is None:
+    found = next((found for launcher in LAUNCHERS if (found := launcher(os.environ))), None)
+    if found is None:
+        if several_in_sight(os.environ):
+            warnings.warn(_unknown_rank(), UnknownRankWarning, stacklevel=3)
         return None
-    return _checked("the environment variable RANK", _number(rank), "WORLD_SIZE", _number(size))
+    world = _checked(found)
+    told = number(os.environ, "WORLD_SIZE")
+    if told not in (None, world.size):
+        raise InvalidArgumentError(
+            f"WORLD_SIZE is {told} and {found.size_name} is {world.size}, and RANK is not set: set RANK and WORLD_SIZE,"
+            " or give rank= and world_size=, or start the processes with torchrun, which sets what belongs together"
+        )
+    return world
 
 
-def _number(text: str | None) -> int | None:
-    try:
-        return None if text is None else int(text)
-    except ValueError:
-        raise InvalidArgumentError(f"RANK and WORLD_SIZE must be whole numbers, and one of them is {text!r}") from None
-
-
-def _checked(rank_name: str, rank: int | None, size_name: str, size: int | None) -> World:
+def _checked(found: Found) -> World:
+    rank_name, rank, size_name, size = found
     if rank is None or size is None:
         known, missing = (rank_name, size_name) if size is None else (size_name, rank_name)
         raise InvalidArgumentError(f"{known} is set and {missing} is not: a rank means nothing without both")
     if size < 1 or not 0 <= rank < size:
         raise InvalidArgumentError(f"{rank_name} is {rank} with {size_name} {size}; ranks go from 0 to {size_name} - 1")
     return World(rank, size)
+
+
+def _unknown_rank() -> str:
+    seen = ", ".join(f"{name}={os.environ[name]}" for name in VARIABLES if name in os.environ)
+    batch_script = " SLURM_PROCID tells a rank only in what srun has started." if "SLURM_PROCID" in os.environ else ""
+    return (
+        "this process seems to be one of several and does not know which, so it reads all samples, as each of them "
+        f"does (seen: {seen}).{batch_script} Start it with torchrun, srun or mpirun, or initialise torch.distributed "
+        "before iteration, or give rank= and world_size=; rank=0, world_size=1 if it trains alone"
+    )
