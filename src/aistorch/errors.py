@@ -89,6 +89,10 @@ class StateMismatchError(InvalidArgumentError):
     """A saved state does not fit the dataset or loader that it is loaded onto."""
 
 
+class RanksDisagreeError(AIStorchError, RuntimeError):
+    """The ranks of a training run have begun to read different epochs, orders or listings of the same dataset."""
+
+
 class UnequalLengthsError(InvalidArgumentError):
     """Sources that are read side by side do not have as many samples each."""
 

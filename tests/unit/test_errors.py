@@ -32,6 +32,7 @@ from aistorch.errors import (
     ObjectExistsError,
     ObjectNotFoundError,
     OversizedSampleWarning,
+    RanksDisagreeError,
     ReadError,
     SampleIndexError,
     ScatteredSampleError,
@@ -68,6 +69,7 @@ PLAIN = [
     StaleShardIndexWarning,
     UnequalLengthsWarning,
     UnknownRankWarning,
+    RanksDisagreeError,
 ]
 REFUSALS = [ServerError, BucketNotFoundError, AccessDeniedError]
 READS = [ReadError, ObjectNotFoundError, ChecksumError, TruncatedReadError, TransformError]
@@ -131,6 +133,7 @@ def test_a_dataloader_worker_hands_over_the_same_class_and_text(error: Exception
         (SampleIndexError, IndexError),
         (ObjectExistsError, FileExistsError),
         (StateMismatchError, ValueError),
+        (RanksDisagreeError, RuntimeError),
         (EndpointUnreachableError, ConnectionError),
         (MissingExtraError, ImportError),
         (ServerError, AISError),
