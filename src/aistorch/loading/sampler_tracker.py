@@ -55,7 +55,8 @@ class SamplerTracker:
 
     def begin(self) -> DrawnBatches:
         """What counts the iteration that begins."""
-        self._run = DrawnBatches(dict(self._sampler.state_dict()))
+        begins = getattr(self._sampler, "next_state", self._sampler.state_dict)
+        self._run = DrawnBatches(dict(begins()))
         return self._run
 
     def started(self, batches: Iterator[Any]) -> None:
@@ -68,6 +69,8 @@ class SamplerTracker:
             begun, received = dict(self._sampler.state_dict()), 0
         else:
             begun, received = run.begun, run.received
+            if hasattr(self._sampler, "state_after"):  # it knows where so many lead, on any number of ranks
+                begun, received = self._sampler.state_after(received, begun), 0
         return {"version": VERSION, "kind": KIND, "sampler": begun, "received": received}
 
     def load_state_dict(self, state: Mapping[str, Any], strict: bool) -> None:  # noqa: ARG002
