@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
+import signal
 import socket
 import time
 import traceback
@@ -65,9 +67,9 @@ def _results(pipes: list[Connection], deadline: float) -> list[Any]:
 def _end(processes: Sequence[BaseProcess]) -> None:
     for process in processes:
         process.join(5)
-        if process.is_alive():
-            process.kill()
-            process.join()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid or 0, signal.SIGKILL)  # workers that a rank has left behind, too
+        process.join()
 
 
 def _rank(
@@ -77,6 +79,8 @@ def _rank(
     place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "TORCHELASTIC_RUN_ID": "test", "GLOO_SOCKET_IFNAME": "lo"}
     settings = {"OMP_NUM_THREADS": 1, "ACCELERATE_USE_CPU": "true", "TOKENIZERS_PARALLELISM": "false"}
     os.environ.update({name: str(value) for name, value in (names | place | settings).items()})
+    os.setsid()
+    multiprocessing.set_start_method("fork", force=True)  # for workers, as where a script is run; spawn was inherited
     try:
         if group:
             distributed.init_process_group("gloo")

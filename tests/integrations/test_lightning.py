@@ -1,0 +1,141 @@
+"""Lightning's Trainer and Fabric, with an `AISDataLoader` and no flag: every sample once, in each epoch anew."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from tests.support.ranks import run_ranks
+from tests.support.trainers import BATCH, COUNT, check_epoch, check_epochs, epoch_of, loader_of, plain_loader_of
+
+lightning = pytest.importorskip("lightning", reason="pip install 'aistorch[test]'")
+
+KINDS = ("map", "iter", "shards")
+LOADERS = [(kind, workers) for kind in KINDS for workers in (0, 2)]
+
+
+class Noting(lightning.LightningModule):  # type: ignore[misc, name-defined]
+    """Notes what it is given, and stops in the midst of an epoch if told to."""
+
+    def __init__(self, stop_after: int = 0) -> None:
+        super().__init__()
+        self.layer = torch.nn.Linear(1, 1)
+        self.epochs: list[list[int]] = []
+        self.validated: list[int] = []
+        self.predicted: list[int] = []
+        self.stop_after = stop_after
+
+    def on_train_epoch_start(self) -> None:
+        self.epochs.append([])
+
+    def training_step(self, batch: torch.Tensor, index: int) -> torch.Tensor:
+        self.epochs[-1] += batch.tolist()
+        if self.trainer.global_step + 1 == self.stop_after:
+            self.trainer.should_stop = True
+        return self.layer(batch[:, None].float()).mean()  # type: ignore[no-any-return]
+
+    def validation_step(self, batch: torch.Tensor, index: int) -> None:
+        self.validated += batch.tolist()
+
+    def predict_step(self, batch: torch.Tensor, index: int) -> torch.Tensor:
+        self.predicted += batch.tolist()
+        return batch
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return torch.optim.SGD(self.parameters(), 0.0)
+
+
+def trainer(**options: Any) -> Any:
+    quiet = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False}
+    settings = {"enable_checkpointing": False, "accelerator": "cpu", "devices": 2, "strategy": "ddp"}
+    return lightning.Trainer(**{**quiet, **settings, "max_epochs": 2, **options})
+
+
+def trained(endpoint: str) -> list[tuple[Any, ...]]:
+    found = []
+    for kind, workers in LOADERS:
+        for make in (loader_of, plain_loader_of):
+            model = Noting()
+            trainer().fit(model, make(kind, endpoint, workers))
+            found.append((make.__name__, kind, workers, model.epochs))
+    return found
+
+
+def test_trainer_reads_every_sample_once_an_epoch_in_a_new_order(endpoint: str) -> None:
+    for first, second in zip(*run_ranks(trained, endpoint, group=False), strict=True):
+        assert first[:3] == second[:3]
+        check_epochs([first[3], second[3]])
+
+
+def evaluated(endpoint: str) -> list[tuple[Any, ...]]:
+    found = []
+    for kind, workers in LOADERS:
+        model, loader = Noting(), loader_of(kind, endpoint, workers)
+        runs = trainer()
+        runs.validate(model, loader, verbose=False)
+        predictions = runs.predict(model, loader)
+        found.append((kind, model.validated, model.predicted, torch.cat(predictions).tolist()))
+    return found
+
+
+def test_validate_and_predict_read_every_sample_once(endpoint: str) -> None:
+    for first, second in zip(*run_ranks(evaluated, endpoint, group=False), strict=True):
+        check_epoch([first[1], second[1]])
+        assert sorted(first[2] + second[2]) == list(range(COUNT)), first[0]
+        assert first[3] == first[2]
+
+
+def interrupted(endpoint: str, folder: str) -> list[tuple[Any, ...]]:
+    found = []
+    for kind, workers in LOADERS:
+        whole = Noting()
+        trainer(max_epochs=3).fit(whole, loader_of(kind, endpoint, workers))
+        path = str(Path(folder) / f"{kind}-{workers}.ckpt")
+        steps = len(whole.epochs[0]) // BATCH + 1
+        stopped, rest = Noting(stop_after=steps + 2), Noting()
+        runs = trainer(max_epochs=3)
+        runs.fit(stopped, loader_of(kind, endpoint, workers))
+        runs.save_checkpoint(path)
+        trainer(max_epochs=3).fit(rest, loader_of(kind, endpoint, workers), ckpt_path=path)
+        found.append((kind, workers, whole.epochs, stopped.epochs, rest.epochs))
+    return found
+
+
+def test_a_checkpoint_within_an_epoch_goes_on_exactly(endpoint: str, tmp_path: Path) -> None:
+    for rank in run_ranks(interrupted, endpoint, str(tmp_path), group=False):
+        for kind, workers, whole, stopped, rest in rank:
+            assert stopped[0] == whole[0], (kind, workers)
+            assert stopped[1] == whole[1][: 2 * BATCH]
+            assert stopped[1] + rest[0] == whole[1], (kind, workers)
+            assert rest[1] == whole[2]
+
+
+def with_fabric(endpoint: str, folder: str) -> list[tuple[Any, ...]]:
+    fabric = lightning.Fabric(accelerator="cpu", devices=2, strategy="ddp")
+    fabric.launch()
+    found = []
+    for kind, workers in LOADERS:
+        loader = fabric.setup_dataloaders(loader_of(kind, endpoint, workers))
+        epochs = [epoch_of(loader) for _ in range(3)]
+        path = str(Path(folder) / f"fabric-{kind}-{workers}")
+        saved = loader_of(kind, endpoint, workers)
+        running = fabric.setup_dataloaders(saved)
+        first, batches = epoch_of(running), iter(running)
+        begun = [number for _ in range(2) for number in next(batches).tolist()]
+        fabric.save(path, {"loader": saved})
+        loaded = loader_of(kind, endpoint, workers)
+        running = fabric.setup_dataloaders(loaded)
+        fabric.load(path, {"loader": loaded})
+        found.append((epochs, [first, begun + epoch_of(running), epoch_of(running)]))
+    return found
+
+
+def test_fabric_reads_every_sample_once_and_goes_on_from_a_checkpoint(endpoint: str, tmp_path: Path) -> None:
+    ranks = run_ranks(with_fabric, endpoint, str(tmp_path), group=False)
+    for first, second in zip(*ranks, strict=True):
+        check_epochs([first[0], second[0]])
+        assert first[1] == first[0]
+        assert second[1] == second[0]
