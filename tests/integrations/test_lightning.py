@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from tests.support.ranks import run_ranks
-from tests.support.trainers import BATCH, COUNT, check_epoch, check_epochs, epoch_of, loader_of, plain_loader_of
+from tests.support.trainers import BATCH, COUNT, check_epoch, check_epochs, epoch_of, epochs_of, loader_of, plain_loader_of
 
 lightning = pytest.importorskip("lightning", reason="pip install 'aistorch[test]'")
 
@@ -18,23 +18,21 @@ LOADERS = [(kind, workers) for kind in KINDS for workers in (0, 2)]
 
 
 class Noting(lightning.LightningModule):  # type: ignore[misc, name-defined]
-    """Notes what it is given, and stops in the midst of an epoch if told to."""
+    """Notes what it is given."""
 
-    def __init__(self, stop_after: int = 0) -> None:
+    def __init__(self) -> None:
         super().__init__()
         self.layer = torch.nn.Linear(1, 1)
-        self.epochs: list[list[int]] = []
+        self.by_epoch: dict[int, list[int]] = {}
         self.validated: list[int] = []
         self.predicted: list[int] = []
-        self.stop_after = stop_after
 
-    def on_train_epoch_start(self) -> None:
-        self.epochs.append([])
+    @property
+    def epochs(self) -> list[list[int]]:
+        return list(self.by_epoch.values())
 
     def training_step(self, batch: torch.Tensor, index: int) -> torch.Tensor:
-        self.epochs[-1] += batch.tolist()
-        if self.trainer.global_step + 1 == self.stop_after:
-            self.trainer.should_stop = True
+        self.by_epoch.setdefault(self.trainer.current_epoch, []).extend(batch.tolist())
         return self.layer(batch[:, None].float()).mean()  # type: ignore[no-any-return]
 
     def validation_step(self, batch: torch.Tensor, index: int) -> None:
@@ -67,7 +65,7 @@ def trained(endpoint: str) -> list[tuple[Any, ...]]:
 def test_trainer_reads_every_sample_once_an_epoch_in_a_new_order(endpoint: str) -> None:
     for first, second in zip(*run_ranks(trained, endpoint, group=False), strict=True):
         assert first[:3] == second[:3]
-        check_epochs([first[3], second[3]])
+        check_epochs([first[3], second[3]], case=first[:3])
 
 
 def evaluated(endpoint: str) -> list[tuple[Any, ...]]:
@@ -83,7 +81,7 @@ def evaluated(endpoint: str) -> list[tuple[Any, ...]]:
 
 def test_validate_and_predict_read_every_sample_once(endpoint: str) -> None:
     for first, second in zip(*run_ranks(evaluated, endpoint, group=False), strict=True):
-        check_epoch([first[1], second[1]])
+        check_epoch([first[1], second[1]], case=first[0])
         assert sorted(first[2] + second[2]) == list(range(COUNT)), first[0]
         assert first[3] == first[2]
 
@@ -91,26 +89,25 @@ def test_validate_and_predict_read_every_sample_once(endpoint: str) -> None:
 def interrupted(endpoint: str, folder: str) -> list[tuple[Any, ...]]:
     found = []
     for kind, workers in LOADERS:
-        whole = Noting()
-        trainer(max_epochs=3).fit(whole, loader_of(kind, endpoint, workers))
-        path = str(Path(folder) / f"{kind}-{workers}.ckpt")
-        steps = len(whole.epochs[0]) // BATCH + 1
-        stopped, rest = Noting(stop_after=steps + 2), Noting()
-        runs = trainer(max_epochs=3)
+        whole = epochs_of(loader_of(kind, endpoint, workers))
+        steps = -(-len(whole[0]) // BATCH) + 2
+        saving = lightning.pytorch.callbacks.ModelCheckpoint(
+            Path(folder) / f"{kind}-{workers}", filename="saved", every_n_train_steps=steps, save_top_k=-1
+        )
+        stopped, rest = Noting(), Noting()
+        runs = trainer(max_epochs=3, max_steps=steps, enable_checkpointing=True, callbacks=[saving])
         runs.fit(stopped, loader_of(kind, endpoint, workers))
-        runs.save_checkpoint(path)
+        path = Path(folder) / f"{kind}-{workers}" / "saved.ckpt"
         trainer(max_epochs=3).fit(rest, loader_of(kind, endpoint, workers), ckpt_path=path)
-        found.append((kind, workers, whole.epochs, stopped.epochs, rest.epochs))
+        found.append(((kind, workers), whole, stopped.epochs, rest.epochs))
     return found
 
 
 def test_a_checkpoint_within_an_epoch_goes_on_exactly(endpoint: str, tmp_path: Path) -> None:
     for rank in run_ranks(interrupted, endpoint, str(tmp_path), group=False):
-        for kind, workers, whole, stopped, rest in rank:
-            assert stopped[0] == whole[0], (kind, workers)
-            assert stopped[1] == whole[1][: 2 * BATCH]
-            assert stopped[1] + rest[0] == whole[1], (kind, workers)
-            assert rest[1] == whole[2]
+        for case, whole, stopped, rest in rank:
+            assert stopped == [whole[0], whole[1][: 2 * BATCH]], case
+            assert [stopped[1] + rest[0], rest[1]] == whole[1:], case
 
 
 def with_fabric(endpoint: str, folder: str) -> list[tuple[Any, ...]]:
@@ -129,13 +126,13 @@ def with_fabric(endpoint: str, folder: str) -> list[tuple[Any, ...]]:
         loaded = loader_of(kind, endpoint, workers)
         running = fabric.setup_dataloaders(loaded)
         fabric.load(path, {"loader": loaded})
-        found.append((epochs, [first, begun + epoch_of(running), epoch_of(running)]))
+        found.append(((kind, workers), epochs, [first, begun + epoch_of(running), epoch_of(running)]))
     return found
 
 
 def test_fabric_reads_every_sample_once_and_goes_on_from_a_checkpoint(endpoint: str, tmp_path: Path) -> None:
     ranks = run_ranks(with_fabric, endpoint, str(tmp_path), group=False)
     for first, second in zip(*ranks, strict=True):
-        check_epochs([first[0], second[0]])
-        assert first[1] == first[0]
-        assert second[1] == second[0]
+        check_epochs([first[1], second[1]], case=first[0])
+        assert first[2] == first[1], first[0]
+        assert second[2] == second[1], first[0]
