@@ -9,7 +9,16 @@ import pytest
 import torch
 
 from tests.support.ranks import run_ranks
-from tests.support.trainers import BATCH, COUNT, check_epoch, check_epochs, epoch_of, epochs_of, loader_of, plain_loader_of
+from tests.support.trainers import (
+    BATCH,
+    COUNT,
+    check_epoch,
+    check_epochs,
+    epoch_of,
+    epochs_of,
+    loader_of,
+    plain_loader_of,
+)
 
 lightning = pytest.importorskip("lightning", reason="pip install 'aistorch[test]'")
 

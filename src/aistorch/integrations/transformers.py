@@ -2,6 +2,41 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from torch.utils.data import IterableDataset
+
+from aistorch.errors import InvalidArgumentError
+
 MODULES = ("transformers.trainer_pt_utils",)
 SHARE_AMONG_RANKS = ("IterableDatasetShard",)
 COUNT_ITERATIONS: tuple[str, ...] = ()
+
+
+class AISTrainerMixin:
+    """Lets a `Trainer` train with an `AISDataLoader`: `class MyTrainer(AISTrainerMixin, Trainer)`.
+
+    Batch size, workers, collator and the rest are the trainer's own. A plain `Trainer` reads every sample once as well,
+    but an iterable dataset on rank 0 alone, which sends batches to the others.
+    """
+
+    def get_train_dataloader(self: Any) -> Any:
+        """The loader over `train_dataset`; a map-style one is shuffled."""
+        from aistorch.loading.loader import AISDataLoader  # which looks at this module where it is made
+
+        if self.train_dataset is None:
+            raise InvalidArgumentError("Trainer: training requires a train_dataset")
+        args = self.args
+        loader: Any = AISDataLoader(
+            self.train_dataset,
+            self._train_batch_size,
+            None if isinstance(self.train_dataset, IterableDataset) else True,
+            num_workers=args.dataloader_num_workers,
+            collate_fn=self.data_collator,
+            pin_memory=args.dataloader_pin_memory,
+            drop_last=args.dataloader_drop_last,
+            persistent_workers=args.dataloader_persistent_workers,
+            prefetch_factor=args.dataloader_prefetch_factor,
+            multiprocessing_context=args.dataloader_multiprocessing_context,
+        )
+        return self.accelerator.prepare(loader)

@@ -100,6 +100,10 @@ class OrderedByPosition(Ordered):
         """How many samples this rank has still once it has been given so many from `begun` on."""
         return max(0, self._deal(begun).samples_of(self._world.rank) - begun.taken - samples)
 
+    def remainder(self, begun: Cursor) -> int:
+        """How many samples the last batches of all ranks have where some are repeated to make them even; else 0."""
+        return self._deal(begun).remainder
+
     def _start(self, share: Share | None = None) -> Place:
         """Begins an iteration, by default that of the worker that asks."""
         slot = self._slot()

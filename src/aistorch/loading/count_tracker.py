@@ -20,11 +20,13 @@ class CountedBatches:
         begun: Where it began.
         received: How many batches it has given.
         finished: Whether the training loop has seen the end.
+        remainder: See `Run`.
     """
 
     begun: Cursor
     received: int = 0
     finished: bool = False
+    remainder: int = -1
 
     def receive(self, batch: Any) -> Any:
         """Counts a batch, and gives it on."""
@@ -51,7 +53,8 @@ class CountTracker:
 
     def begin(self) -> CountedBatches:
         """What counts the iteration that begins."""
-        self._run = CountedBatches(self._ordered.place())
+        begun = self._ordered.place()
+        self._run = CountedBatches(begun, remainder=self._ordered.remainder(begun))
         if self._start is not None:
             self._start.epoch = self._ordered.begin_for_workers()
         return self._run

@@ -54,6 +54,18 @@ def leave_as_it_is(loader: Any, *, has_state: bool) -> None:
     accelerate.leave_as_it_is(loader, has_state=has_state)
 
 
+def batches_of(loader: Any, batches: Iterator[Any], remainder: int) -> Iterator[Any]:
+    """The batches of one iteration as the framework expects them that has prepared the loader.
+
+    Args:
+        loader: The loader.
+        batches: Its batches.
+        remainder: How many samples the last batches of all ranks have, those left out that were repeated to make ranks
+            even; 0 where nothing was repeated, -1 where it is not known.
+    """
+    return accelerate.batches_of(loader, batches, remainder)
+
+
 def _among_callers(role: str) -> str:
     codes: dict[CodeType, str] = {}
     for integration in _INTEGRATIONS:

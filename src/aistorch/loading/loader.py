@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from torch.utils.data import BatchSampler, DataLoader, Dataset, IterableDataset, Sampler
@@ -11,6 +12,7 @@ from aistorch.errors import ArgumentTypeError, InvalidArgumentError
 from aistorch.loading.batch_sampler import AISBatchSampler
 from aistorch.loading.by_position import OrderedByPosition
 from aistorch.loading.count_tracker import CountTracker
+from aistorch.loading.drivers import batches_of
 from aistorch.loading.epoch_sampler import attach
 from aistorch.loading.protocol import Ordered
 from aistorch.loading.replay_tracker import ReplayTracker
@@ -92,8 +94,9 @@ class AISDataLoader(DataLoader[T_co]):
             dataset, batch_size, shuffle, sampler, batch_sampler, num_workers, collate_fn, pin_memory, drop_last,
             *args, **options,
         )  # fmt: skip
-        self._own_collate_fn, self._own_worker_init_fn = self.collate_fn, self.worker_init_fn
         self._known_tracker: Tracker | None = None
+        self._workers: WorkerStart | None = None
+        self._with_states = False
         attach(self, has_state=self._may_have_state())
 
     def _may_have_state(self) -> bool:
@@ -134,10 +137,20 @@ class AISDataLoader(DataLoader[T_co]):
         """Lets workers begin where they are to; None where the parent reads itself."""
         if not self.num_workers:
             return None
-        if with_states:
-            self.collate_fn = WithState(self._own_collate_fn)
-        start = self.worker_init_fn = WorkerStart(self._own_worker_init_fn)
-        return start
+        self._workers, self._with_states = WorkerStart(), with_states
+        return self._workers
+
+    @contextmanager
+    def _begun_by_workers(self) -> Iterator[None]:
+        """Has workers that start begin where they are to; others who look at the loader find what its user gave."""
+        collate, init = self.collate_fn, self.worker_init_fn
+        if self._workers is not None:
+            self._workers.init, self.worker_init_fn = init, self._workers
+            self.collate_fn = WithState(collate) if self._with_states else collate
+        try:
+            yield
+        finally:
+            self.collate_fn, self.worker_init_fn = collate, init
 
     def set_epoch(self, epoch: int) -> None:
         """Sets which epoch the next iteration is, for dataset and sampler, persistent workers included.
@@ -217,13 +230,14 @@ class AISDataLoader(DataLoader[T_co]):
             self.dataset.prepare(self.num_workers)
         tracker = self._tracker
         if tracker is None:
-            return super().__iter__()
+            return batches_of(self, super().__iter__(), -1)
         if tracker.needs_new_workers():
             self._iterator = None
         run = tracker.begin()
-        batches = super().__iter__()
+        with self._begun_by_workers():
+            batches = super().__iter__()
         tracker.started(batches)
-        return _Received(batches, run)
+        return batches_of(self, _Received(batches, run), run.remainder)
 
     def _needed_tracker(self) -> Tracker:
         if self._tracker is None:

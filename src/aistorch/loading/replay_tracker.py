@@ -25,12 +25,14 @@ class ReplayedBatches:
         received: How many batches it has given, those of earlier runs included.
         latest: The latest of them.
         finished: Whether the training loop has seen the end.
+        remainder: See `Run`.
     """
 
     epoch: int
     received: int = 0
     latest: Any = None
     finished: bool = False
+    remainder: int = -1
 
     def receive(self, batch: Any) -> Any:
         """Counts a batch, and gives it on."""

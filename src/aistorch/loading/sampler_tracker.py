@@ -21,11 +21,13 @@ class DrawnBatches:
         begun: The sampler's state where it began.
         received: How many batches it has given.
         finished: Whether the training loop has seen the end.
+        remainder: See `Run`.
     """
 
     begun: dict[str, Any]
     received: int = 0
     finished: bool = False
+    remainder: int = -1
 
     def receive(self, batch: Any) -> Any:
         """Counts a batch, and gives it on."""

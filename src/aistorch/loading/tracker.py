@@ -13,9 +13,12 @@ class Run(Protocol):
 
     Attributes:
         finished: Whether the training loop has seen the end.
+        remainder: How many samples the last batches of all ranks have where some are repeated in them; else 0, and -1
+            where it is not known.
     """
 
     finished: bool
+    remainder: int
 
     def receive(self, batch: Any) -> Any:
         """Counts a batch that the training loop gets, and gives it on."""

@@ -71,18 +71,16 @@ class WorkerStart:
     A DataLoader begins with worker 0, whoever's turn it was when the state was saved; so workers take the parts of one
     another, and the batches come in the order in which they would have come.
 
-    Args:
-        init: The user's own `worker_init_fn`, called first.
-
     Attributes:
+        init: The user's own `worker_init_fn`, called first.
         states: By number of the part; None: those parts begin at the start.
         first: Which part worker 0 takes.
         strict: Whether the listing must be the same.
         epoch: The epoch that the loader has begun; None where the dataset counts none.
     """
 
-    def __init__(self, init: Callable[[int], None] | None) -> None:
-        self._init = init
+    def __init__(self) -> None:
+        self.init: Callable[[int], None] | None = None
         self.states: States | None = None
         self.first, self.strict = 0, True
         self.epoch: int | None = None
@@ -96,8 +94,8 @@ class WorkerStart:
             torch_worker._worker_info = torch_worker.WorkerInfo(
                 id=part, num_workers=info.num_workers, seed=info.seed, dataset=info.dataset
             )
-        if self._init is not None:
-            self._init(worker_id)
+        if self.init is not None:
+            self.init(worker_id)
         if info is not None and self.epoch is not None:
             pin: Callable[[int], None] = info.dataset.pin_for_worker  # type: ignore[attr-defined]
             pin(self.epoch)

@@ -99,6 +99,7 @@ class Parcels:
         last: Who gave the last batch.
         problem: Why it came without a state.
         finished: Whether the training loop has seen the end.
+        remainder: See `Run`.
     """
 
     parts: Parts
@@ -106,6 +107,7 @@ class Parcels:
     last: int | None = None
     problem: str = ""
     finished: bool = False
+    remainder: int = -1
 
     def receive(self, batch: Any) -> Any:
         """Takes the state from a batch, and gives the rest on."""

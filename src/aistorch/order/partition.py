@@ -113,6 +113,13 @@ class Deal:
                 yield rest
 
     @property
+    def remainder(self) -> int:
+        """How many positions are dealt in the last round, if some are repeated in it; 0 where none are."""
+        over = self._left % self._round
+        repeats = self.even == "pad" and over % self.ranks and self._last_batch(0)
+        return over if repeats else 0
+
+    @property
     def _round(self) -> int:
         """Positions in a whole round."""
         return self.ranks * self.batch_size

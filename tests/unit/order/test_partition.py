@@ -240,3 +240,11 @@ def test_impossible_parts_are_refused_before_anything_is_dealt() -> None:
         deal.positions(0, 3, 3)
     with pytest.raises(InvalidArgumentError, match="skip is -1"):
         deal.positions(0, skip=-1)
+
+
+@given(DEALS)
+def test_remainder_is_what_the_last_batches_of_all_ranks_have_without_what_is_repeated(deal: Deal) -> None:
+    dealt = list(chain.from_iterable(chain.from_iterable(all_loaded(deal, 1))))
+    last = [hand[-1] for hand in dealt_by_hand(deal) if hand]
+    repeated = len(dealt) - len(range(deal.start, deal.count))
+    assert deal.remainder == (sum(map(len, last)) - repeated if repeated > 0 else 0)
