@@ -31,7 +31,10 @@ class EmptyListingWarning(AIStorchWarning):
 
 
 class StaleShardIndexWarning(AIStorchWarning):
-    """The index beside a shard is damaged, gone or of an earlier version of it, so the shard is read without."""
+    """What is known of a shard no longer fits it, so it is read without.
+
+    Its index is damaged, gone, of an earlier version or wrong; or the shard was overwritten since it was listed.
+    """
 
 
 class UnequalLengthsWarning(AIStorchWarning):
@@ -284,3 +287,9 @@ class WriteError(ServerError):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.name, self.cause, self.status_code, self.hint), {}
+
+
+class ObjectReplacedError(ReadError):
+    """The object was overwritten after it was listed, or while it was read: what is known of it no longer holds."""
+
+    situation = "was replaced"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
+from itertools import islice, repeat
 from operator import index as as_index
 from typing import NamedTuple
 
@@ -15,7 +16,7 @@ from aistorch.config import ReadConfig
 from aistorch.datasets.base_map import AISBaseMapDataset
 from aistorch.datasets.etl import etl_config
 from aistorch.datasets.whole_shards import WholeShards
-from aistorch.errors import SampleIndexError
+from aistorch.errors import ObjectReplacedError, SampleIndexError, ShardError
 from aistorch.fetch.chunks import Chunk, Extent, stream_chunks
 from aistorch.fetch.reader import Reader
 from aistorch.progress import Progress
@@ -24,9 +25,14 @@ from aistorch.shards.facts import Facts
 from aistorch.shards.member_index import MemberIndex
 from aistorch.shards.names import base_name
 from aistorch.shards.pieces import in_flight
+from aistorch.shards.sample_ranges import SampleRanges
 from aistorch.shards.stream import ShardSample
+from aistorch.shards.versions import Seen
 from aistorch.shards.zero_dict import ZeroDict
 from aistorch.sources.resolve import PrefixMap, SourceList
+
+# How often a batch is read, since its shards were overwritten meanwhile, before that is an error.
+_ATTEMPTS = 3
 
 
 class AISShardMapDataset(AISBaseMapDataset):
@@ -75,7 +81,7 @@ class AISShardMapDataset(AISBaseMapDataset):
             bucket_list, prefix_map, client_url=client_url, urls_list=urls_list, show_progress=show_progress
         )
         self._config = config or ReadConfig()
-        catalog = Catalog(self._reader, self._index)
+        self._catalog = catalog = Catalog(self._reader, self._index)
         self._index = catalog.shards
         with Progress(show_progress, f"{type(self).__name__}: indices", unit="shards") as progress:
             self._shards = [_Shard.of(members) for members in catalog.all_indices()]
@@ -124,18 +130,71 @@ class AISShardMapDataset(AISBaseMapDataset):
         wanted = [self._locate(as_index(index)) for index in indices]
         if self._whole is not None:
             return self._whole.read(wanted)
-        spans = [self._shards[shard].members.span(number) for shard, number in wanted]
-        extents = (Extent(shard, *span) for (shard, _), span in zip(wanted, spans, strict=True) if span[0] < span[1])
-        contents = _joined(stream_chunks(self._reader, self._index, extents))
-        return [
-            self._sample(shard, number, start, next(contents) if start < stop else b"")
-            for (shard, number), (start, stop) in zip(wanted, spans, strict=True)
-        ]
+        samples: dict[int, ShardSample] = {}
+        for _ in range(_ATTEMPTS):
+            missing = [place for place in range(len(wanted)) if place not in samples]
+            if not missing:
+                return [samples[place] for place in range(len(wanted))]
+            wrong: dict[int, bool] = {}
+            found = self._by_ranges([wanted[place] for place in missing], wrong)
+            samples |= {place: each for place, each in zip(missing, found, strict=True) if each is not None}
+            for shard, misled in wrong.items():
+                self._renew(shard, misled)
+        shard = wanted[missing[0]][0]
+        raise ShardError(self._catalog.url(shard), problem="it is overwritten again and again while it is read")
 
-    def _sample(self, shard: int, number: int, start: int, content: bytes) -> ShardSample:
-        key, files = self._shards[shard].members.sample(number)
-        parts = {extension: content[offset - start : offset - start + size] for extension, offset, size in files}
-        return key if self._shards[shard].by_key else base_name(key), ZeroDict(parts, self._extensions)
+    def _by_ranges(self, wanted: Sequence[tuple[int, int]], wrong: dict[int, bool]) -> Iterator[ShardSample | None]:
+        """The samples by ranges; None for one that could not be read, and may be once `wrong` shards are renewed.
+
+        Of those it is noted whether they have other files than their index says, else they were overwritten.
+        """
+        ranges = [SampleRanges.of(self._shards[shard].members, number) for shard, number in wanted]
+        extents = [Extent(shard, *span) for (shard, _), each in zip(wanted, ranges, strict=True) for span in each.spans]
+        contents = self._contents(extents, wrong)
+        for (shard, _), each in zip(wanted, ranges, strict=True):
+            parts = [content for content in islice(contents, len(each.spans)) if content is not None]
+            yield self._sample(shard, each, parts, wrong) if len(parts) == len(each.spans) else None
+
+    def _contents(self, extents: Sequence[Extent], wrong: dict[int, bool]) -> Iterator[bytes | None]:
+        """The bytes of each extent; None where its shard was overwritten, and for all behind one that has shrunk."""
+        done = 0
+        try:
+            for first, content in _joined(stream_chunks(self._reader, self._index, extents)):
+                shard = extents[done].position
+                done += 1
+                differs = self._shards[shard].seen.differs(first)
+                if differs:
+                    wrong[shard] = False
+                yield None if differs else content
+        except ObjectReplacedError:
+            wrong[extents[done].position] = False
+        yield from repeat(None, len(extents) - done)
+
+    def _sample(
+        self, shard: int, ranges: SampleRanges, contents: Sequence[bytes], wrong: dict[int, bool]
+    ) -> ShardSample | None:
+        known = self._shards[shard]
+        files = ranges.cut(contents, self._catalog.url(shard), known.members.heads)
+        if files is None:
+            wrong.setdefault(shard, True)
+            return None
+        return ranges.key if known.by_key else base_name(ranges.key), ZeroDict(files, self._extensions)
+
+    def _renew(self, shard: int, misled: bool) -> None:
+        """Looks anew at a shard that is not as it was.
+
+        Raises:
+            ShardError: It has not as many samples as before, or cannot be read by ranges.
+        """
+        url, before = self._catalog.url(shard), len(self._shards[shard].members)
+        members = self._catalog.renew(shard, misled)
+        self._index = self._catalog.shards
+        if members is None or len(members) != before:
+            now = "cannot be read by ranges" if members is None else f"has {len(members)}"
+            problem = f"it had {before} samples when the dataset was made, and {now} now that it was overwritten"
+            raise ShardError(url, problem=f"{problem}: make the dataset anew")
+        self._shards[shard] = _Shard.of(members)
+        self._extensions |= dict.fromkeys(members.extensions)
 
     def _locate(self, index: int) -> tuple[int, int]:
         """The shard of a sample, and its number there."""
@@ -152,10 +211,12 @@ class _Shard(NamedTuple):
 
     members: MemberIndex
     by_key: bool
+    seen: Seen
 
     @classmethod
     def of(cls, members: MemberIndex) -> _Shard:
-        return cls(members, Facts.of_index(members).by_key)
+        seen = Seen(members.shard_size, members.shard_checksum or None)
+        return cls(members, Facts.of_index(members).by_key, seen)
 
     def sizes(self) -> NDArray[np.int64]:
         """Bytes of each sample."""
@@ -164,11 +225,13 @@ class _Shard(NamedTuple):
         return np.add.reduceat(self.members.sizes, self.members.firsts[:-1])
 
 
-def _joined(chunks: Iterable[Chunk]) -> Iterator[bytes]:
-    """The whole content of each extent."""
+def _joined(chunks: Iterable[Chunk]) -> Iterator[tuple[Chunk, bytes]]:
+    """The first chunk of each extent, and its whole content."""
     parts: list[bytes] = []
     for chunk in chunks:
+        if not parts:
+            first = chunk
         parts.append(bytes(chunk.content))
         if chunk.last:
-            yield parts[0] if len(parts) == 1 else b"".join(parts)
+            yield first, parts[0] if len(parts) == 1 else b"".join(parts)
             parts = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import xxhash
 
 from aistorch.fetch.buffers import new_body
+from aistorch.fetch.reply import Version
 
 Content = bytes | memoryview
 """What was read: `bytes`, but a view of the caller's memory where the caller asked for that."""
@@ -20,10 +21,11 @@ class Body:
             was given.
         missing: How many are still to come.
         checksum: xxh64 of the object, as the first reply announced it.
+        version: What tells this version of the object from others, as the first reply announced it.
         stale: Whether the object has turned out to be another one than was asked for: what still arrives is dropped.
     """
 
-    __slots__ = ("_view", "checksum", "content", "missing", "origin", "size", "stale")
+    __slots__ = ("_view", "checksum", "content", "missing", "origin", "size", "stale", "version")
 
     def __init__(self, size: int, origin: int = 0, stop: int | None = None, memory: memoryview | None = None) -> None:
         self.size = size
@@ -35,6 +37,7 @@ class Body:
         else:
             self.content = self._view = memory[: self.missing]
         self.checksum: int | None = None
+        self.version: Version = None
         self.stale = False
 
     @property

@@ -10,12 +10,13 @@ from typing import NamedTuple
 import numpy as np
 import xxhash
 
-from aistorch.errors import ChecksumError, ReadError
+from aistorch.errors import ChecksumError, ObjectReplacedError
 from aistorch.fetch.body import Content
 from aistorch.fetch.buffers import BufferPool
 from aistorch.fetch.foreign import read_objects
 from aistorch.fetch.pool import engines
 from aistorch.fetch.reader import Reader
+from aistorch.fetch.reply import Version
 from aistorch.fetch.request import UNKNOWN_SIZE, Request
 from aistorch.fetch.routes import requests_for
 from aistorch.fetch.settings import ClusterSettings
@@ -49,12 +50,16 @@ class Chunk(NamedTuple):
         content: The bytes.
         last: Whether the extent ends with it.
         buffer: The memory that they lie in, to be given back to the pool; None where it is not the pool's.
+        size: Bytes of the whole object as it is now; -1 where that is not known.
+        version: What its reply announced to tell this version of the object from others.
     """
 
     number: int
     content: Content
     last: bool
     buffer: memoryview | None = None
+    size: int = UNKNOWN_SIZE
+    version: Version = None
 
 
 def stream_chunks(
@@ -138,7 +143,8 @@ class _Ranges:
                     expected = self._expected.popleft()
                     if not (expected.first and expected.last):  # else the transport has checked it
                         check.take(request, content, expected)
-                    yield Chunk(expected.number, content[expected.part], expected.last, expected.buffer)
+                    size, version = _whole(request, content)
+                    yield Chunk(expected.number, content[expected.part], expected.last, expected.buffer, size, version)
 
     def _requests(self, extents: Iterable[tuple[int, Extent]]) -> Iterator[Request]:
         extents, position = iter(extents), 0
@@ -166,6 +172,12 @@ class _Ranges:
             yield request.slice(start, end, buffer)
 
 
+def _whole(request: Request, content: Content) -> tuple[int, Version]:
+    """Size and version of the object that the content is of."""
+    body = None if request.part is None else request.part.body
+    return (len(content), request.version) if body is None else (body.size, body.version)
+
+
 class _Check:
     """Holds the chunks of one object after another against what the server announced.
 
@@ -175,7 +187,7 @@ class _Check:
 
     def __init__(self, verify: bool) -> None:
         self._verify = verify
-        self._announced: int | None = None
+        self._announced: Version = None
         self._digest = xxhash.xxh64()
         self._each = False
 
@@ -183,17 +195,20 @@ class _Check:
         """Adds a chunk.
 
         Raises:
-            ReadError: The object was replaced while it was read.
+            ObjectReplacedError: The object was replaced while it was read.
             ChecksumError: The chunk, or the whole that it ends, is not what was stored.
         """
         announced = request.part.body.checksum if request.part is not None else None
+        version = request.part.body.version if request.part is not None else None
         if expected.first:
-            self._announced, self._digest = announced, xxhash.xxh64(content)
+            self._announced, self._digest = version, xxhash.xxh64(content)
             self._each = self._digest.intdigest() == announced
         elif self._each:
             self._compare(request, xxhash.xxh64_intdigest(content), announced)
-        elif announced != self._announced:
-            raise ReadError(request.url, causes=["it was replaced while it was read"], hint="Read it once more")
+        elif version != self._announced:
+            raise ObjectReplacedError(
+                request.url, causes=["another version came than before"], hint="Read it once more"
+            )
         elif self._verify and expected.whole:
             self._digest.update(content)
             if expected.last:

@@ -198,7 +198,9 @@ class Connection:
                     elif end <= size:
                         pos = end
                         self.served += 1
-                        handler.accept(self.address, self.pending.popleft(), data[body_at:end], head.checksum)
+                        request = self.pending.popleft()
+                        request.version = head.checksum if not head.headers else head.version
+                        handler.accept(self.address, request, data[body_at:end], head.checksum)
                     else:
                         break  # wait for the rest, then parse once more
                     continue
@@ -232,6 +234,7 @@ class Connection:
         if head is None:
             raise MalformedReplyError("a body without a head")
         if head.status == 200:
+            request.version = head.version
             handler.accept(self.address, request, body, head.checksum)
         else:
             handler.refuse(self.address, request, head, body)
@@ -249,9 +252,9 @@ class Connection:
             part.restart()
         elif head.content_range() != (part.at, part.body.size) or head.length != part.stop - part.at:
             raise ObjectChangedError(f"{head.headers['content-range']} came, not {part.at}-/{part.body.size}")
-        if part.body.checksum is None:
-            part.body.checksum = head.checksum
-        elif head.checksum != part.body.checksum:
+        if part.body.version is None:
+            part.body.checksum, part.body.version = head.checksum, head.version
+        elif head.version != part.body.version:
             raise ObjectChangedError("its checksum is another one than before")
         part.fill(data)
         self._part = part

@@ -14,6 +14,7 @@ from aistorch.errors import (
     ChecksumError,
     InvalidArgumentError,
     ObjectNotFoundError,
+    ObjectReplacedError,
     ReadError,
     ServerError,
     TransformError,
@@ -111,8 +112,14 @@ class Recovery:
 
     def after_change(self, request: Request, asked: Address, cause: str) -> Step:
         """The next step after a part turned out to be of another object than the parts before: all of it once more."""
+        trouble = self._trouble(request)
         if request.part is not None and request.part.body.is_range:
             request.part.restart()
+            request.part.body.version = None
+            if trouble.asked is not None:  # the proxy, or where it sent us, says so as well
+                self._note(trouble, f"{asked}: {cause}")
+                hint = "It was overwritten since it was listed: make the dataset anew"
+                return GiveUp(ObjectReplacedError(request.url, trouble.attempts, trouble.causes, trouble.status, hint))
         elif request.part is not None:
             request.part.body.stale = True
             request.part = None

@@ -16,6 +16,11 @@ _CHECKSUM = b"\r\nAis-Checksum-Type: xxhash2\r\nAis-Checksum-Value: "
 _HEX = b"0123456789abcdefABCDEF"
 
 
+Version = int | str | None
+"""What tells one version of an object from another: its xxh64; a text, where the bucket has checksums of another kind
+or numbers its versions; None where a reply tells nothing of that."""
+
+
 class MalformedReplyError(AIStorchError):
     """What arrived is not HTTP."""
 
@@ -37,6 +42,14 @@ class Head:
         self.length = length
         self.checksum = checksum
         self.headers = headers
+
+    @property
+    def version(self) -> Version:
+        """What tells this version of an object from others: its checksum, of whatever kind, else its number."""
+        if self.checksum is not None:
+            return self.checksum
+        told = [self.headers.get(name, "") for name in ("ais-checksum-type", "ais-checksum-value", "ais-version")]
+        return " ".join(told) if any(told[1:]) else None
 
     def content_range(self) -> tuple[int, int]:
         """First byte and size of the whole, of a reply with part of an object.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from aistorch.fetch.body import Body, Part
+from aistorch.fetch.reply import Version
 from aistorch.fetch.trouble import Trouble
 
 UNKNOWN_SIZE = -1
@@ -23,10 +24,23 @@ class Request:
         bucket: `provider://bucket/`, for error texts.
         part: Where the bytes of a large object go; None as long as it is not known to be one.
         trouble: What went wrong so far; None on the fast path.
+        version: What the reply announced to tell this version of the object from others; of a part, its body knows.
         alone: Whether nothing else may be under way on its connection.
     """
 
-    __slots__ = ("alone", "bucket", "expected", "line", "name", "part", "position", "size", "target", "trouble")
+    __slots__ = (
+        "alone",
+        "bucket",
+        "expected",
+        "line",
+        "name",
+        "part",
+        "position",
+        "size",
+        "target",
+        "trouble",
+        "version",
+    )
 
     def __init__(
         self,
@@ -47,6 +61,7 @@ class Request:
         self.bucket = bucket
         self.part: Part | None = None
         self.trouble: Trouble | None = None
+        self.version: Version = None
         self.alone = False
 
     @property

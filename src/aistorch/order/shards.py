@@ -35,6 +35,11 @@ class Piece:
         """Whether it takes all samples."""
         return self.first == 0 and self.step == 1 and self.stop is None
 
+    @property
+    def takes_rest(self) -> bool:
+        """Whether it is read from the shard's beginning to its end, however many samples that has."""
+        return self.stop is None and self.first < self.step
+
     def count(self, samples: int) -> int:
         """How many it takes of a shard that has so many."""
         return len(range(self.first, samples if self.stop is None else min(self.stop, samples), self.step))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -11,14 +13,17 @@ from aistorch.errors import ObjectNotFoundError, ShardError, ShardIndexError, St
 from aistorch.fetch.buffers import BufferPool
 from aistorch.fetch.chunks import CHUNK_SIZE, Extent, stream_chunks
 from aistorch.fetch.reader import Reader, bucket_of
+from aistorch.fetch.request import UNKNOWN_SIZE
 from aistorch.index.archive_listing import LISTED_SUFFIXES, archived_names
 from aistorch.index.object_index import ObjectIndex
 from aistorch.index.sizes import with_sizes
 from aistorch.shards.compression import Decompressor, decompressor_for
 from aistorch.shards.facts import Facts
-from aistorch.shards.member_index import INDEX_SUFFIX, MemberIndex
+from aistorch.shards.latest import Latest
+from aistorch.shards.member_index import INDEX_SUFFIX, UNKNOWN_CHECKSUM, MemberIndex
 from aistorch.shards.tar import Entry, TarHeaders
 from aistorch.shards.tar_contents import NO_RANGE
+from aistorch.shards.versions import Seen
 
 # Stored indices that are read at once.
 _BLOCK = 64
@@ -56,7 +61,10 @@ class Catalog:
         }
         self._all_listed_with_index = len(self._stored) == len(self.shards) > 0
         self._indices = listed
+        self._latest = Latest()
+        self._made: dict[int, MemberIndex] = {}  # of shards that were overwritten, and have no index beside them
         self._facts: dict[int, Facts] = {}
+        self._learned: dict[int, Seen] = {}  # of which version these are, where they were learned by reading
 
     def url(self, shard: int) -> str:
         """A shard as errors show it."""
@@ -73,6 +81,8 @@ class Catalog:
         Warns:
             StaleShardIndexWarning: There is one, and it cannot be used.
         """
+        if shard in self._made:
+            return self._made[shard]
         if shard not in self._stored:
             return None
         return next(self._read_indices([shard]))[1]
@@ -91,11 +101,6 @@ class Catalog:
             return 0
         return max(1, int(self._indices.sizes[self._stored[shard]]))
 
-    def is_exact(self, shard: int, index: MemberIndex) -> bool:
-        """Whether an index is certainly that of a shard as it is now, and lists files as they stand in it."""
-        checksum = self.shards.checksum(shard)
-        return bool(checksum) and index.shard_checksum == checksum and index.is_in_order
-
     def all_indices(self) -> list[MemberIndex]:
         """The index of each shard; one that has none is read through.
 
@@ -106,12 +111,52 @@ class Catalog:
                 damaged.
         """
         found = {shard: index for shard, index in self._read_indices(list(self._stored)) if index is not None}
-        for shard, entries, compressed in self._scan([n for n in range(len(self.shards)) if n not in found]):
-            url = self.url(shard)
+        for shard, scanned in self._scan([n for n in range(len(self.shards)) if n not in found]):
             if self.reader.etl is None:
-                self._check_ranges(url, entries, compressed)
-            found[shard] = MemberIndex.from_entries(entries, int(self.shards.sizes[shard]), shard=url)
+                self._check_ranges(self.url(shard), scanned)
+            found[shard] = self._index_of(shard, scanned)
         return [found[shard] for shard in range(len(self.shards))]
+
+    def renew(self, shard: int, misled: bool = False) -> MemberIndex | None:
+        """Looks anew at a shard that is not what was known: the index that it has now; None where it cannot have one.
+
+        Args:
+            shard: Which one.
+            misled: Whether the index beside it has told wrong places, and is not used any more.
+
+        Warns:
+            StaleShardIndexWarning: In any case.
+        """
+        if misled:
+            self.give_up_index(
+                shard, f"the index of {self.url(shard)} does not tell where its files are: write it anew"
+            )
+        else:
+            text = f"{self.url(shard)} has been overwritten since it was listed; it is read as it is now"
+            warnings.warn(text, StaleShardIndexWarning, stacklevel=2)
+            self.forget(shard)
+            self._latest.drop(shard)
+            self._made.pop(shard, None)
+        self._refresh(shard)
+        index = self.index(shard)
+        if index is None:
+            _, scanned = next(self._scan([shard]))
+            self._facts[shard] = Facts.of_names([entry[0] for entry in scanned.entries])
+            if scanned.has_ranges:
+                index = self._made[shard] = self._index_of(shard, scanned)
+        return index
+
+    def give_up_index(self, shard: int, cause: str) -> None:
+        """Uses the index beside a shard no more, and forgets what it told.
+
+        Warns:
+            StaleShardIndexWarning: In any case.
+        """
+        self._stored.pop(shard, None)
+        self._made.pop(shard, None)
+        self._latest.drop(shard)
+        self.forget(shard)
+        warnings.warn(f"{cause}; the shard is read without it", StaleShardIndexWarning, stacklevel=2)
 
     def facts(self, shard: int, index: MemberIndex | None = None) -> Facts | None:
         """What is known of a shard without a look at the shard itself; `index` saves reading the one beside it."""
@@ -133,13 +178,22 @@ class Catalog:
         self._facts[shard] = facts
         return facts
 
-    def learn(self, shard: int, facts: Facts) -> None:
-        """Keeps what was seen while a shard was read."""
-        self._facts.setdefault(shard, facts)
+    def learn(self, shard: int, facts: Facts, seen: Seen | None = None) -> None:
+        """Keeps what was seen while a shard was read, and in which version of it."""
+        if shard not in self._facts:
+            self._facts[shard] = facts
+            if seen is not None:
+                self._learned[shard] = seen
 
     def forget(self, shard: int) -> None:
         """Drops what was learned of a shard."""
         self._facts.pop(shard, None)
+        self._learned.pop(shard, None)
+
+    def known_version(self, shard: int) -> Seen:
+        """The version of a shard that facts were learned of, else the one that was listed."""
+        listed = Seen(int(self.shards.sizes[shard]), self.shards.checksum(shard)) if self.reader.etl is None else None
+        return self._learned.get(shard, listed or Seen(UNKNOWN_SIZE, None))
 
     def counts(self, shards: Iterable[int]) -> list[int]:
         """How many samples each shard has: from its index, else from the server's listing, else by reading it."""
@@ -160,11 +214,14 @@ class Catalog:
             if index is not None:
                 self._facts[shard] = Facts.of_index(index)
         unknown = [shard for shard in unknown if shard not in self._facts and self.ask_server(shard) is None]
-        for shard, entries, _ in self._scan(unknown):
-            self._facts[shard] = Facts.of_names([entry[0] for entry in entries])
+        for shard, scanned in self._scan(unknown):
+            self.learn(shard, Facts.of_names([entry[0] for entry in scanned.entries]), scanned.seen)
         return [self._facts[shard] for shard in wanted]
 
     def _read_indices(self, shards: list[int]) -> Iterator[tuple[int, MemberIndex | None]]:
+        kept = {shard: index for shard in shards if (index := self._latest.get(shard)) is not None}
+        yield from kept.items()
+        shards = [shard for shard in shards if shard not in kept]
         for first in range(0, len(shards), _BLOCK):
             block = shards[first : first + _BLOCK]
             try:
@@ -184,43 +241,67 @@ class Catalog:
         try:
             return self._usable(shard, self._contents([shard])[0])
         except ObjectNotFoundError:
-            self._give_up(shard, f"the index of {self.url(shard)} has been deleted since it was listed")
+            self.give_up_index(shard, f"the index of {self.url(shard)} has been deleted since it was listed")
             return None
 
     def _usable(self, shard: int, content: bytes) -> MemberIndex | None:
         try:
             index = MemberIndex.from_bytes(content, self.url(shard))
         except ShardIndexError as error:
-            self._give_up(shard, str(error))
+            self.give_up_index(shard, str(error))
             return None
-        size, checksum = int(self.shards.sizes[shard]), self.shards.checksum(shard)
-        if (size >= 0 and index.shard_size != size) or (checksum and index.shard_checksum not in (0, checksum)):
-            self._give_up(shard, f"the index of {self.url(shard)} belongs to an earlier version of it: write it anew")
-            return None
+        if not self._is_of(shard, index):
+            self._refresh(shard)  # both may have been written anew since they were listed
+            if not self._is_of(shard, index):
+                cause = f"the index of {self.url(shard)} belongs to an earlier version of it: write it anew"
+                self.give_up_index(shard, cause)
+                return None
+        self._latest.keep(shard, index)
         return index
 
-    def _give_up(self, shard: int, cause: str) -> None:
-        del self._stored[shard]
-        warnings.warn(f"{cause}; the shard is read without it", StaleShardIndexWarning, stacklevel=2)
+    def _is_of(self, shard: int, index: MemberIndex) -> bool:
+        size, checksum = int(self.shards.sizes[shard]), self.shards.checksum(shard)
+        same_size = size < 0 or index.shard_size == size
+        return same_size and (not checksum or index.shard_checksum in (0, checksum))
+
+    def _refresh(self, shard: int) -> None:
+        """Asks the server for the size and checksum that a shard has now; what it does not tell is unknown then."""
+        source = bucket_of(self.reader.sources[int(self.shards.sources[shard])])
+        if self.reader.etl is not None or source is None:
+            return
+        asked = self.shards.take([shard])
+        asked = replace(asked, sizes=np.array([UNKNOWN_SIZE]), checksums=np.zeros(1, np.uint64))
+        now = with_sizes(asked, [source] * (int(asked.sources[0]) + 1))
+        sizes, checksums = self.shards.sizes.copy(), self.shards.checksums.copy()
+        sizes[shard], checksums[shard] = now.sizes[0], now.checksums[0]
+        self.shards = replace(self.shards, sizes=sizes, checksums=checksums)
+
+    def _index_of(self, shard: int, scanned: _Scanned) -> MemberIndex:
+        size, version = scanned.seen
+        size = size if size >= 0 else int(self.shards.sizes[shard])
+        checksum = version if isinstance(version, int) else UNKNOWN_CHECKSUM
+        return MemberIndex.from_entries(scanned.entries, size, checksum, self.url(shard))
 
     @staticmethod
-    def _check_ranges(url: str, entries: list[Entry], compressed: bool) -> None:
-        if compressed:
+    def _check_ranges(url: str, scanned: _Scanned) -> None:
+        if scanned.compressed:
             problem = "it is compressed, so none of its samples can be read alone; use AISShardReader"
             raise ShardError(url, problem=problem)
-        for name, offset, _ in entries:
+        for name, offset, _ in scanned.entries:
             if offset == NO_RANGE:
                 raise ShardError(url, name, problem="a sparse file cannot be read alone; use AISShardReader")
 
-    def _scan(self, shards: Sequence[int]) -> Iterator[tuple[int, list[Entry], bool]]:
-        """One pass over the headers of shards: each with its files, and whether it is compressed."""
+    def _scan(self, shards: Sequence[int]) -> Iterator[tuple[int, _Scanned]]:
+        """One pass over the headers of shards."""
         entries: list[Entry] = []
         headers = decompressor = None
+        seen = Seen(UNKNOWN_SIZE, None)
         pool = BufferPool(CHUNK_SIZE)
         for chunk in stream_chunks(self.reader, self.shards, (Extent(shard) for shard in shards), pool=pool):
             url = self.url(shards[chunk.number])
             if headers is None or decompressor is None:
                 headers, decompressor, entries = TarHeaders(url), decompressor_for(chunk.content, url), []
+                seen = Seen.of(chunk)
             for plain in decompressor.feed(chunk.content):
                 entries += map(Entry.of, headers.feed(plain))
             if chunk.buffer is not None:
@@ -228,5 +309,21 @@ class Catalog:
             if chunk.last:
                 decompressor.close()
                 headers.close()
-                yield shards[chunk.number], entries, type(decompressor) is not Decompressor
+                yield shards[chunk.number], _Scanned(entries, type(decompressor) is not Decompressor, seen)
                 headers = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_latest": Latest()}
+
+
+class _Scanned(NamedTuple):
+    """What a pass over the headers of a shard has found."""
+
+    entries: list[Entry]
+    compressed: bool
+    seen: Seen
+
+    @property
+    def has_ranges(self) -> bool:
+        """Whether each of its files can be read alone."""
+        return not self.compressed and all(offset != NO_RANGE for _, offset, _ in self.entries)

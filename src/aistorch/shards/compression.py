@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import Any
 
 from aistorch.errors import DamagedShardError, MissingExtraError, ShardError, TruncatedShardError
+from aistorch.shards.kinds import no_shard
 
 Chunk = bytes | memoryview
 
@@ -195,7 +196,8 @@ def decompressor_for(head: Chunk, shard: str) -> Decompressor:
     start = bytes(head[:HEAD_SIZE])
     for name, magic in _OTHERS.items():
         if re.match(magic, start):
-            raise ShardError(shard, problem=f"it is {name}; use TAR, plain or compressed by gzip, LZ4 or Zstandard")
+            use = "use TAR, plain or compressed by gzip, LZ4 or Zstandard"
+            raise ShardError(shard, problem=no_shard("a zip") if name == "zip" else f"it is {name}; {use}")
     for magic, kind in _FORMATS.items():
         if start.startswith(magic):
             return kind(shard)

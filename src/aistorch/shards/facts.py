@@ -50,4 +50,5 @@ class Facts(NamedTuple):
     @classmethod
     def of_index(cls, index: MemberIndex) -> Facts:
         """From the index that was stored beside a shard."""
-        return cls.of_names(index.all_names)._replace(files=-1)
+        keys = index.keys()
+        return cls(index.extensions, not are_unique(keys), len(keys))

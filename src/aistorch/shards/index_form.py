@@ -7,6 +7,7 @@ columns and text are is `MemberIndex`'s.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from itertools import accumulate, pairwise
 from typing import Any
@@ -14,6 +15,8 @@ from typing import Any
 import numpy as np
 import xxhash
 from numpy.typing import NDArray
+
+from aistorch.shards.kinds import what_is
 
 VERSION = 1
 """Of the stored form; a reader refuses a higher one than it knows."""
@@ -57,6 +60,21 @@ def unpacked(data: bytes) -> tuple[list[int], list[NDArray[np.int64]], NDArray[n
     bounds = list(accumulate([_HEAD, *rest[_NUMBERS:]]))
     columns = [words[begin:end].astype(np.int64) for begin, end in pairwise(bounds)]
     return rest[:_NUMBERS], columns, words[bounds[-1] : -1].view(np.uint8)[:length]
+
+
+def others_index(data: bytes) -> str:
+    """What an object is that lies where an index should, and was made by another program; "" where nobody knows."""
+    if re.match(rb"v\d+\.\d+ \d+\r?\n", data[:64]):
+        return "it is an index of DALI (wds2idx), which aistorch does not use. Keep it, or let ShardWriter replace it"
+    words = np.frombuffer(data[: len(data) // 8 * 8], dtype=_WORD)
+    if len(data) % 8 == 0 and len(words) > 1 and words[0] == 0 and _are_blocks(words):
+        return "it is an index of Megatron Energon, which aistorch does not use. Keep it, or let ShardWriter replace it"
+    return what_is(data) and f"it is {what_is(data)}, and no index. Write it anew"
+
+
+def _are_blocks(words: NDArray[np.uint64]) -> bool:
+    """Whether these are rising places of headers in a TAR."""
+    return bool((words[1:] > words[:-1]).all() and (words % 512 == 0).all())
 
 
 def _digest(words: NDArray[np.uint64]) -> int:

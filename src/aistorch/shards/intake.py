@@ -7,6 +7,7 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import NamedTuple, Protocol
 
+from aistorch.errors import AIStorchError, ShardError
 from aistorch.fetch.body import Content
 from aistorch.fetch.buffers import BufferPool
 from aistorch.fetch.chunks import Chunk
@@ -17,7 +18,9 @@ from aistorch.shards.facts import Facts
 from aistorch.shards.indexed_places import IndexedPlaces
 from aistorch.shards.member_index import MemberIndex
 from aistorch.shards.places import Places
+from aistorch.shards.proofs import proofs
 from aistorch.shards.tar import TarHeaders
+from aistorch.shards.versions import Seen
 
 
 class Plain(NamedTuple):
@@ -42,12 +45,28 @@ class Wanted(NamedTuple):
         piece: It itself.
         first: Number of the sample that the bytes asked for begin with.
         origin: Where in the shard they begin.
+        to_end: Whether they end with the shard.
     """
 
     number: int
     piece: Piece
     first: int
     origin: int
+    to_end: bool = True
+
+    @property
+    def is_part(self) -> bool:
+        """Whether they are a part of the shard, cut out by an index, or chosen by what that counts."""
+        return bool(self.origin) or not self.to_end or not self.piece.takes_rest
+
+
+class StaleShard(AIStorchError):
+    """The shard was overwritten since a part of it was chosen; nothing of that part has been handed out yet."""
+
+    def __init__(self, wanted: Wanted, misled: bool = False) -> None:
+        super().__init__(f"shard {wanted.piece.shard} is another one than was known")
+        self.wanted = wanted
+        self.misled = misled  # by the index beside it
 
 
 class Finder(Protocol):
@@ -94,32 +113,37 @@ class Intake:
         self.shard = catalog.url(wanted.piece.shard)
         self._catalog = catalog
         self._pool = pool
+        self._needs_facts = hold is not None
         self._hold = hold or 0
         self._held = 0
         self._answer = answer
         self._names: list[str] = []  # as long as it is not known what the shard holds
+        self._index = index
+        self._indexed: IndexedPlaces | None = None  # the finder, where that is one
         self._decompressor: Decompressor | None = None
-        self._finder: Finder
-        if index is not None and catalog.is_exact(wanted.piece.shard, index):
-            self._finder = IndexedPlaces(self.shard, index, wanted.origin)
-        else:
-            self._finder = TarHeaders(self.shard, wanted.origin)
-        facts = catalog.facts(wanted.piece.shard, index)
-        self.is_known = hold is None or facts is not None
+        self._finder: Finder = TarHeaders(self.shard, wanted.origin)
+        self._seen: Seen | None = None
+        self._dealt: int | None = None  # how many samples the shard had in another version, by which it was dealt
+        self.is_known = not self._needs_facts
 
     def feed(self, chunk: Chunk) -> Iterator[Plain]:
         """What the next chunk brings.
 
         Raises:
             ShardError: The shard is damaged.
+            StaleShard: It is another one than the part of it that is wanted was cut from.
         """
-        if self._decompressor is None:
-            self._decompressor = decompressor_for(chunk.content, self.shard)
-        is_plain = type(self._decompressor) is Decompressor
-        for content in self._decompressor.feed(chunk.content):
+        first = self._decompressor is None
+        decompressor = self._decompressor or self._begin(chunk)
+        is_plain = type(decompressor) is Decompressor
+        for content in decompressor.feed(chunk.content):
             places = self._finder.feed(content)
+            if self._indexed is not None and self._indexed.astray:
+                self._go_astray(first)
             if not self.is_known:
-                self._hold_back(content, places, chunk.last)
+                self._hold_back(content, places, chunk.last and is_plain)
+            elif self._dealt is not None:
+                self._names += places.names
             yield Plain(content, places, chunk.buffer if is_plain else None)
         if chunk.buffer is not None and not is_plain:
             self._pool.give_back(chunk.buffer)
@@ -133,8 +157,56 @@ class Intake:
         if self._decompressor is not None:
             self._decompressor.close()
             self._finder.close()
+        if self._indexed is not None and self.wanted.to_end and not self._indexed.is_complete:
+            self._go_astray(first=False)
         if not self.is_known:
             self._learn()
+        if self._dealt is not None:
+            self._check_count(self._dealt)
+
+    def _begin(self, chunk: Chunk) -> Decompressor:
+        """Holds what is known of the shard against what its first chunk announces, and says how to uncompress it."""
+        catalog, wanted, index = self._catalog, self.wanted, self._index
+        shard = wanted.piece.shard
+        if index is not None and Seen(index.shard_size, index.shard_checksum or None).differs(chunk):
+            if wanted.is_part:
+                raise StaleShard(wanted)
+            catalog.give_up_index(shard, f"the index of {self.shard} is not that of the shard as it is now")
+            index = None
+        elif index is None and catalog.known_version(shard).differs(chunk):
+            facts = catalog.facts(shard)
+            if facts is not None and not wanted.piece.takes_rest:
+                self._dealt = facts.samples
+            else:
+                catalog.forget(shard)
+        plain = Decompressor(self.shard)
+        decompressor = self._decompressor = plain if wanted.origin else decompressor_for(chunk.content, self.shard)
+        if index is not None and index.is_in_order and type(decompressor) is Decompressor:
+            proof = proofs.of(index) if chunk.version == index.shard_checksum else None
+            self._finder = self._indexed = IndexedPlaces(self.shard, index, wanted.origin, proof)
+        self.is_known = not self._needs_facts or catalog.facts(shard, index) is not None
+        if not self.is_known:
+            self._seen = Seen.of(chunk)
+        return decompressor
+
+    def _go_astray(self, first: bool) -> None:
+        """Goes on without the index, which says something else than the shard's headers."""
+        if self.wanted.is_part:
+            if first:
+                raise StaleShard(self.wanted, misled=True)
+            problem = "its index does not tell where its files are, and a part of it was to be read by that"
+            raise ShardError(self.shard, problem=f"{problem}: write the index anew, and make the dataset anew")
+        self._indexed = None
+        cause = f"the index of {self.shard} does not tell where its files are: write it anew"
+        self._catalog.give_up_index(self.wanted.piece.shard, cause)
+        if first:  # nothing has been made by what the index said
+            self.is_known = not self._needs_facts
+
+    def _check_count(self, dealt: int) -> None:
+        count = Facts.of_names(self._names).samples
+        if count != dealt:
+            problem = f"it had {dealt} samples when it was dealt in parts, and has {count} now that it was overwritten"
+            raise ShardError(self.shard, problem=f"{problem}: make the dataset anew")
 
     @contextmanager
     def settled(self) -> Iterator[None]:
@@ -149,7 +221,7 @@ class Intake:
             self._catalog.forget(self.wanted.piece.shard)
 
     def _learn(self) -> None:
-        self._catalog.learn(self.wanted.piece.shard, Facts.of_names(self._names))
+        self._catalog.learn(self.wanted.piece.shard, Facts.of_names(self._names), self._seen)
         self.is_known = True
 
     def _hold_back(self, content: Content, places: Places, last: bool) -> None:

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
+import xxhash
 from numpy.typing import NDArray
 
 from aistorch.errors import DuplicateMemberError, SampleIndexError, ShardIndexError
 from aistorch.index.columns import Offsets, offsets_column
-from aistorch.shards.grouping import split_name
-from aistorch.shards.index_form import LaterVersionError, packed, unpacked
+from aistorch.shards.foretold import Foretold
+from aistorch.shards.grouping import regular_keys, split_name
+from aistorch.shards.index_form import LaterVersionError, others_index, packed, unpacked
+from aistorch.shards.tar_header import BLOCK
 
 INDEX_SUFFIX = ".idx"
 """The index of a shard is the object of its name with this behind it."""
 
 UNKNOWN_CHECKSUM = 0
+
+# Bytes that the headers of one file may take, so that they are read along with it.
+_HEADERS_LIMIT = 1 << 16
 
 _COLUMNS = {
     "blob": (np.uint8,),
@@ -47,6 +53,8 @@ class MemberIndex:
         firsts: Number of the file at which each sample begins, and of files in all: one more than samples.
         shard_size: Bytes of the shard, to notice that it is another one by now.
         shard_checksum: Its xxh64, 0 where that is unknown.
+        heads: By its offset, the name that a content has in the shard, where a link in the shard gave it another one;
+            not stored.
     """
 
     blob: NDArray[np.uint8]
@@ -56,6 +64,7 @@ class MemberIndex:
     firsts: NDArray[np.int64]
     shard_size: int
     shard_checksum: int = UNKNOWN_CHECKSUM
+    heads: Mapping[int, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name in _COLUMNS:
@@ -103,15 +112,33 @@ class MemberIndex:
         return len(self.firsts) - 1
 
     @cached_property
+    def digest(self) -> int:
+        """The xxh64 of all columns, and of the shard's size and checksum."""
+        digest = xxhash.xxh64(f"{self._shard}".encode())
+        for name in _COLUMNS:
+            digest.update(np.ascontiguousarray(getattr(self, name)).data)
+        return digest.intdigest()
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of memory that the columns take."""
+        return sum(getattr(self, name).nbytes for name in _COLUMNS)
+
+    @cached_property
     def extensions(self) -> tuple[str, ...]:
         """All extensions, in the order in which they first appear."""
-        return tuple(dict.fromkeys(_split(name)[1] for name in self.names()))
+        return self._grouped[1]
 
     @cached_property
     def is_in_order(self) -> bool:
         """Whether the files of each sample stand side by side, so that a range of bytes holds a range of samples."""
         distances = np.diff(self.offsets)
         return bool(((distances > 0) & (distances >= self.sizes[:-1])).all())
+
+    @cached_property
+    def foretold(self) -> Foretold:
+        """What the headers of its files must say, where the files are in order."""
+        return Foretold(self.blob, self.name_offsets, self.offsets, self.sizes)
 
     def names(self, first: int = 0, stop: int | None = None) -> list[str]:
         """The full names of the files from number `first` up to `stop`, which is not included; by default, of all."""
@@ -128,10 +155,19 @@ class MemberIndex:
         """The same of all files, kept."""
         return self.names()
 
+    @cached_property
+    def head_starts(self) -> NDArray[np.int64]:
+        """Where the headers of each file begin: behind the file before it, unless more than headers is between."""
+        order = np.argsort(self.offsets, kind="stable")
+        behind = np.zeros(len(order), np.int64)
+        ends = (self.offsets + self.sizes)[order]
+        behind[order[1:]] = ends[:-1] + (-ends[:-1] & BLOCK - 1)
+        room = self.offsets - behind
+        return np.where((room >= BLOCK) & (room <= _HEADERS_LIMIT), behind, np.maximum(self.offsets - BLOCK, 0))
+
     def keys(self) -> list[str]:
         """The key of each sample."""
-        names = self.names()
-        return [_split(names[first])[0] for first in self.firsts[:-1].tolist()]
+        return list(self._grouped[0])
 
     def sample(self, index: int) -> tuple[str, list[File]]:
         """The key of one sample, and its files; negative numbers count from the end.
@@ -139,7 +175,8 @@ class MemberIndex:
         Raises:
             SampleIndexError: `index` lies outside.
         """
-        first, stop = self._members(index)
+        members = self.members(index)
+        first, stop = members.start, members.stop
         names = [_split(name) for name in self.names(first, stop)]
         offsets, sizes = self.offsets[first:stop].tolist(), self.sizes[first:stop].tolist()
         files = [(name[1], offset, size) for name, offset, size in zip(names, offsets, sizes, strict=True)]
@@ -151,7 +188,8 @@ class MemberIndex:
         Raises:
             SampleIndexError: `index` lies outside.
         """
-        first, stop = self._members(index)
+        members = self.members(index)
+        first, stop = members.start, members.stop
         starts, sizes = self.offsets[first:stop].tolist(), self.sizes[first:stop].tolist()
         return min(starts), max(start + size for start, size in zip(starts, sizes, strict=True))
 
@@ -179,8 +217,9 @@ class MemberIndex:
             index._check()
         except LaterVersionError as error:
             raise ShardIndexError(name, f"{error}. Update aistorch") from error
-        except ValueError as error:
-            raise ShardIndexError(name, f"it is damaged, or no index at all ({error}). Write it anew") from error
+        except (ValueError, OverflowError) as error:
+            problem = others_index(data) or f"it is damaged, or no index at all ({error}). Write it anew"
+            raise ShardIndexError(name, problem) from error
         return index
 
     def __eq__(self, other: object) -> bool:
@@ -202,12 +241,17 @@ class MemberIndex:
     def _shard(self) -> tuple[int, int]:
         return self.shard_size, self.shard_checksum
 
-    def _members(self, index: int) -> tuple[int, int]:
+    def members(self, index: int) -> slice:
+        """Which files are those of one sample; negative numbers count from the end.
+
+        Raises:
+            SampleIndexError: `index` lies outside.
+        """
         count = len(self)
         if not -count <= index < count:
             raise SampleIndexError(f"index {index} is outside a shard of {count} samples")
         position = index % count
-        return int(self.firsts[position]), int(self.firsts[position + 1])
+        return slice(int(self.firsts[position]), int(self.firsts[position + 1]))
 
     def _check(self) -> None:
         """Raises ValueError where the columns do not fit together."""
@@ -222,8 +266,29 @@ class MemberIndex:
         _check_bounds("firsts", self.firsts, len(self.firsts), members)
         if len(self.sizes) != members:
             raise ValueError(f"{len(self.sizes)} sizes of {members} files")
-        if members and (self.offsets.min() < 0 or self.sizes.min() < 0):
-            raise ValueError("an offset or a size is negative")
+        if members and (self.offsets.min() < BLOCK or self.sizes.min() < 0):
+            raise ValueError("an offset or a size is too small")
+        if (self.sizes > self.shard_size).any() or (self.offsets > self.shard_size - self.sizes).any():
+            raise ValueError("a file lies beyond the end of the shard")
+        self._grouped  # noqa: B018  # raises where files and samples do not fit together
+
+    @cached_property
+    def _grouped(self) -> tuple[list[str], tuple[str, ...]]:
+        """The key of each sample, and all extensions in the order in which they first appear."""
+        names, firsts = self.all_names, self.firsts.tolist()
+        own = [_split(name)[1] for name in names[: firsts[1]]] if len(self) else []
+        if len(own) * len(self) == len(names) and (np.diff(self.firsts) == len(own)).all():
+            keys = regular_keys(names, ["." + extension for extension in own]) if names else []
+            if keys is not None and len(set(keys)) == len(keys) and len(set(own)) == len(own):
+                return keys, tuple(own)
+        samples: dict[str, tuple[str, ...]] = {}
+        for first, stop in pairwise(firsts):
+            split = [_split(name) for name in names[first:stop]]
+            key, extensions = split[0][0], tuple(extension for _, extension in split)
+            if key in samples or {key} != {each for each, _ in split} or len(set(extensions)) < len(extensions):
+                raise ValueError(f"files of sample {key!r} are counted as those of others, or twice")
+            samples[key] = extensions
+        return list(samples), tuple(dict.fromkeys(each for extensions in samples.values() for each in extensions))
 
 
 def _check_bounds(name: str, bounds: NDArray[Any], count: int, total: int) -> None:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing, nullcontext
 from dataclasses import dataclass, replace
-from itertools import groupby
+from itertools import chain, groupby
 from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 
 from aistorch.config import ReadConfig
-from aistorch.errors import AIStorchError
+from aistorch.errors import AIStorchError, ObjectReplacedError, ShardError
 from aistorch.fetch.buffers import BufferPool
 from aistorch.fetch.chunks import CHUNK_SIZE, Extent, stream_chunks
 from aistorch.fetch.reader import Reader, bucket_of
@@ -20,7 +20,7 @@ from aistorch.order.shards import Piece
 from aistorch.shards.catalog import Catalog
 from aistorch.shards.indices_ahead import IndicesAhead
 from aistorch.shards.inquiries import Inquiries
-from aistorch.shards.intake import Intake, Plain, Wanted
+from aistorch.shards.intake import Intake, Plain, StaleShard, Wanted
 from aistorch.shards.tar_contents import Files, TarContents
 from aistorch.shards.zip import ZIP_SUFFIX, zip_members
 
@@ -29,6 +29,8 @@ T = TypeVar("T")
 BLOCK = 512
 # The part of the byte budget that is in flight.
 _IN_FLIGHT = 4
+# How often a shard is looked at anew, because it was overwritten, before that is an error.
+_RENEWED = 3
 
 
 @dataclass(frozen=True)
@@ -119,8 +121,38 @@ class PieceReader(Generic[T]):
         while this one goes out.
         """
         pool = BufferPool(CHUNK_SIZE)
-        with closing(self._arrivals(pieces, pool)) as arrivals:
-            yield from self._decoded(arrivals, _Decoder(self._open, pool))
+        renewed: Counter[int] = Counter()
+        rest = iter(pieces)
+        while True:
+            awaited: deque[Wanted] = deque()
+            try:
+                with closing(self._arrivals(rest, awaited, pool)) as arrivals:
+                    yield from self._decoded(arrivals, _Decoder(self._open, pool))
+                return
+            except StaleShard as stale:
+                renewed[stale.wanted.piece.shard] += 1
+                self._renew(stale.wanted, stale.misled, renewed[stale.wanted.piece.shard])
+                unread = [(wanted.number, wanted.piece) for wanted in (stale.wanted, *awaited)]
+                rest = chain(unread, rest)
+
+    def _renew(self, wanted: Wanted, misled: bool, times: int) -> None:
+        """Has the catalog look at a shard that was overwritten before a part of it has been read.
+
+        Raises:
+            ShardError: It has not as many samples as before, or is overwritten again and again.
+        """
+        catalog, shard = self._catalog, wanted.piece.shard
+        before = catalog.facts(shard)
+        if times > _RENEWED:
+            raise ShardError(catalog.url(shard), problem="it is overwritten again and again while it is read")
+        catalog.renew(shard, misled)
+        if (
+            before is not None
+            and not wanted.piece.takes_rest
+            and (count := catalog.counts([shard])[0]) != before.samples
+        ):
+            problem = f"it had {before.samples} samples when it was dealt in parts, and has {count} now that it was "
+            raise ShardError(catalog.url(shard), problem=f"{problem}overwritten: make the dataset anew")
 
     def _decoded(self, arrivals: Iterator[tuple[Intake, Plain | None]], decoder: _Decoder[T]) -> Iterator[Run[T]]:
         waiting: deque[tuple[Intake, Plain | None]] = deque()
@@ -146,24 +178,32 @@ class PieceReader(Generic[T]):
             raise failure
 
     def _arrivals(
-        self, pieces: Iterable[tuple[int, Piece]], pool: BufferPool
+        self, pieces: Iterable[tuple[int, Piece]], awaited: deque[Wanted], pool: BufferPool
     ) -> Generator[tuple[Intake, Plain | None], None, None]:
-        """The bytes of all shards, each shard's end as None."""
-        awaited: deque[Wanted] = deque()
+        """The bytes of all shards, each shard's end as None; `awaited` are the pieces that have been asked for."""
         indices, inquiries = IndicesAhead(self._catalog), Inquiries(self._catalog)
 
         def extents() -> Iterator[Extent]:
             for number, piece in pieces:
                 extent, first = self._extent(piece)
                 if extent.stop is None or extent.start < extent.stop:
-                    awaited.append(Wanted(number, piece, first, extent.start))
+                    awaited.append(Wanted(number, piece, first, extent.start, extent.stop is None))
                     if self._is_too_large(piece):
                         inquiries.ask(piece.shard)
                     yield extent
 
         intake = None
         try:
-            for chunk in stream_chunks(self._reader, self._catalog.shards, extents(), pool=pool):
+            chunks = stream_chunks(self._reader, self._catalog.shards, extents(), pool=pool)
+            while True:
+                try:
+                    chunk = next(chunks)
+                except StopIteration:
+                    break
+                except ObjectReplacedError as error:
+                    if intake is not None:
+                        raise
+                    raise StaleShard(awaited.popleft()) from error
                 if intake is None:
                     wanted = awaited.popleft()
                     shard = wanted.piece.shard
@@ -229,9 +269,9 @@ class _Decoder(Generic[T]):
     def run(self, intake: Intake, plain: Plain | None) -> Run[T]:
         """The samples that these bytes complete, or the end of the shard."""
         if self._stream is None:
-            number, piece, first, origin = intake.wanted
-            self._stream, self._taken = self._open(piece, number, first), 0
-            self._contents = TarContents(intake.shard, origin)
+            wanted = intake.wanted
+            self._stream, self._taken = self._open(wanted.piece, wanted.number, wanted.first), 0
+            self._contents = TarContents(intake.shard, wanted.origin)
         if plain is None:
             self._contents.close()
             samples = self._stream.close()

@@ -50,7 +50,7 @@ class TarHeaders(TarReader):
         data = sliced_to_bytes(chunk) if pos < end else b""
         vain = 0
         while (body := pos + BLOCK) <= end:
-            after = take_plain(chunk, data, pos, self._base, found) if vain < _VAIN and self._is_plain() else pos
+            after = self._take_many(chunk, data, pos, found) if vain < _VAIN and self._is_plain() else pos
             if after > pos:
                 self._within = _name_before(self._base + after, found)
                 pos = after
@@ -58,6 +58,10 @@ class TarHeaders(TarReader):
                 vain += 1
                 pos = self._take_header(data[pos:body], chunk, body, found)
         self._suspend(chunk, pos)
+
+    def _take_many(self, chunk: Chunk, data: bytes, pos: int, found: Places) -> int:
+        """Takes headers that can be taken together, and returns where the next one begins."""
+        return take_plain(chunk, data, pos, self._base, found)
 
 
 def _name_before(offset: int, found: Places) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from aistorch.errors import DamagedShardError, ShardError, TruncatedShardError
+from aistorch.shards.kinds import no_shard, what_is
 from aistorch.shards.places import Place, Places
 from aistorch.shards.tar_extended import EXTENDED_LIMIT, add_records, extended_records
 from aistorch.shards.tar_header import (
@@ -60,6 +61,7 @@ class TarReader:
         # What errors name:
         self._within = ""
         self._at = 0
+        self._first = b""  # what begins the archive, where that is no header
         self._trouble: ShardError | None = None
 
     def feed(self, chunk: Chunk) -> Places:
@@ -77,7 +79,7 @@ class TarReader:
             try:
                 self._read(chunk, found)
             except HeaderError as error:
-                self._trouble = DamagedShardError(self.shard, self._within, self._at, str(error))
+                self._trouble = self._no_tar() or DamagedShardError(self.shard, self._within, self._at, str(error))
             if found:
                 self._last = found[-1]
             self._base += len(chunk)
@@ -96,11 +98,19 @@ class TarReader:
             return
         missing = self._missing()
         if missing:
+            self._first = self._carried
+            if self._base < BLOCK and (trouble := self._no_tar()):
+                raise trouble
             raise TruncatedShardError(self.shard, self._within, self._base, missing)
 
     def _read(self, chunk: Chunk, found: Places) -> None:
         """Takes a chunk."""
         raise NotImplementedError
+
+    def _no_tar(self) -> ShardError | None:
+        """What to raise where the archive begins as something else that is known."""
+        kind = what_is(self._first) if self._at == 0 else ""
+        return ShardError(self.shard, problem=no_shard(kind)) if kind else None
 
     def _is_plain(self) -> bool:
         """Whether the next block is a header of which nothing is known before."""
@@ -167,6 +177,8 @@ class TarReader:
             self._mapped = None
             sparse.add_block(block)
             return self._take_sparse(header, sparse, pos, found)
+        if self._at == 0:
+            self._first = block
         parsed = parse_header(block)
         if parsed is None:
             return self._end(len(chunk))

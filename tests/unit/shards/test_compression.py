@@ -125,7 +125,7 @@ def test_a_bomb_goes_off_in_small_pieces(compress: Compress) -> None:
     ("head", "name"), [(b"BZh91AY&SY", "bzip2"), (b"\xfd7zXZ\x00", "xz"), (b"PK\x03\x04..", "zip")]
 )
 def test_what_is_not_read_is_named(head: bytes, name: str) -> None:
-    with pytest.raises(ShardError, match=f"{SHARD} cannot be read: it is {name}"):
+    with pytest.raises(ShardError, match=f"{SHARD} cannot be read: (it is|this is a) {name}"):
         decompressor_for(head, SHARD)
 
 

@@ -139,7 +139,7 @@ def test_two_files_of_one_name_are_refused() -> None:
 
 @pytest.mark.parametrize("data", [b"", b"no index", b"PK\x03\x04", archive_of({"a.b": b"c"})])
 def test_what_is_no_index_is_refused_by_name(data: bytes) -> None:
-    with pytest.raises(ShardIndexError, match=r"ais://b/s\.tar\.idx cannot be used: it is damaged, or no index"):
+    with pytest.raises(ShardIndexError, match=r"ais://b/s\.tar\.idx cannot be used: .* no index"):
         MemberIndex.from_bytes(data, SHARD)
 
 

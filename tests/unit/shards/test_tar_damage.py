@@ -117,8 +117,8 @@ HEADER = WHOLE[:512]
 @pytest.mark.parametrize(
     ("data", "problem"),
     [
-        (b"no archive" * 100, "no checksum"),
-        (b"0" * 1024, "its checksum is 0"),
+        (b"\1no archive" * 100, "no checksum"),
+        (b"\1" + b"0" * 1023, "its checksum is 0"),
         (with_field(HEADER, 124, b"12x45678901\0"), "no size"),
         (with_field(HEADER, 124, b"-0000000001\0"), "a size of -1 bytes"),
         (with_field(HEADER, 124, b"\xff" * 12), "a size of -1 bytes"),
