@@ -293,3 +293,33 @@ class ObjectReplacedError(ReadError):
     """The object was overwritten after it was listed, or while it was read: what is known of it no longer holds."""
 
     situation = "was replaced"
+
+
+class BrokenLinkError(ShardError):
+    """A link in a shard leads to a file that is not in it."""
+
+    situation = "has a link that leads nowhere"
+
+    @classmethod
+    def of(cls, shard: str, member: str, target: str) -> BrokenLinkError:
+        """That of a link of this name, which should lead to `target`."""
+        problem = f"it leads to {target!r}, which is no file in this shard; pack it with tar --dereference"
+        return cls(shard, member, None, problem)
+
+
+class ShardLimitError(ShardError):
+    """A file or a sample of a shard is larger than `ShardLimits` allow."""
+
+    situation = "exceeds a limit"
+
+
+class UnpairedFilesError(InvalidArgumentError):
+    """Files of rows that are read side by side have names that do not belong together."""
+
+
+class TrailingDataWarning(AIStorchWarning):
+    """Behind the end of a shard there is something that is not read, such as a second archive."""
+
+
+class UnclosedWriterWarning(AIStorchWarning):
+    """A `ShardWriter` was never closed, so its last samples have not been stored."""

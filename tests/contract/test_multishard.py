@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import re
 import warnings
 from collections.abc import Iterator
 from itertools import islice
@@ -21,6 +22,7 @@ from aistorch.errors import (
     StateMismatchError,
     UnequalLengthsError,
     UnequalLengthsWarning,
+    UnpairedFilesError,
 )
 from tests.support import archives
 from tests.support.loading import error_of, load
@@ -195,12 +197,12 @@ def test_rows_of_different_lengths_are_warned_of(ais: Server, bucket: Bucket) ->
     text = rf"ais://{bucket.name}/a/ has 7, ais://{bucket.name}/b/ has 5"
     for order in ("ab", "ba"):
         unequal = sources(ais, bucket, *order)
-        dataset = AISMultiShardStream(unequal)
+        dataset = AISMultiShardStream(unequal, strict=False)
         with pytest.warns(UnequalLengthsWarning, match=text if order == "ab" else "has 5.*has 7"):
             assert [*islice(dataset, 100)] == expected
         with pytest.warns(UnequalLengthsWarning):
-            assert len(AISMultiShardStream(unequal)) == 5
-        strict = AISMultiShardStream(unequal, strict=True)
+            assert len(AISMultiShardStream(unequal, strict=False)) == 5
+        strict = AISMultiShardStream(unequal)
         found: list[Contents] = []
         with pytest.raises(UnequalLengthsError, match=text if order == "ab" else "has 5.*has 7"):
             found.extend(islice(strict, 100))
@@ -208,13 +210,44 @@ def test_rows_of_different_lengths_are_warned_of(ais: Server, bucket: Bucket) ->
         assert isinstance(error_of(strict, 2, "fork"), UnequalLengthsError)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            assert sorted(load(AISMultiShardStream(unequal), 2, "fork")) == expected
+            assert sorted(load(AISMultiShardStream(unequal, strict=False), 2, "fork")) == expected
 
 
 def test_a_row_without_files_ends_all(ais: Server, bucket: Bucket) -> None:
     put_all(bucket, {"a/0.tar": pack([("x.y", b"1")]), "b/0.tar": pack([])})
     with pytest.warns(UnequalLengthsWarning, match="has 1.*has 0"):
-        assert list(AISMultiShardStream(sources(ais, bucket, "a", "b"))) == []
+        assert list(AISMultiShardStream(sources(ais, bucket, "a", "b"), strict=False)) == []
+
+
+# names
+
+
+def test_files_of_macos_count_for_none(ais: Server, bucket: Bucket) -> None:
+    images = [(f"{mac}{number}.jpg", b"%d" % number) for number in range(4) for mac in ("._", "")]
+    labels = [(f"{number}.cls", b"%d" % number) for number in range(4)]
+    put_all(bucket, {"a/0.tar": pack([("x/._.DS_Store", b"?"), *images]), "b/0.tar": pack(labels)})
+    dataset = AISMultiShardStream(sources(ais, bucket, "a", "b"))
+    assert list(dataset) == [(b"%d" % number,) * 2 for number in range(4)]
+    assert len(dataset) == 4
+    assert sorted(load(dataset, 2, "fork")) == list(dataset)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("missing", [0, 3, 6])
+def test_files_that_do_not_belong_together_are_an_error_that_names_them(
+    ais: Server, bucket: Bucket, missing: int, workers: int
+) -> None:
+    images = [(f"images/{number}.jpg", b"%d" % number) for number in range(8) if number != missing]
+    labels = [(f"labels/{number}.cls", b"%d" % number) for number in range(7)]
+    put_all(bucket, {"a/0.tar": pack(images), "b/0.tar": pack(labels)})
+    error = error_of(AISMultiShardStream(sources(ais, bucket, "a", "b")), workers, "fork")
+    assert isinstance(error, UnpairedFilesError)
+    assert re.search(r"'images/\d\.jpg' of ais://.*/a/, 'labels/\d\.cls' of ais://.*/b/", str(error))
+
+
+def test_names_that_have_nothing_in_common_are_paired_by_position(ais: Server, bucket: Bucket) -> None:
+    put_all(bucket, {f"{row}/0.tar": pack([(f"{row}{n}.x", b"%d" % n) for n in range(5)]) for row in "ab"})
+    assert list(AISMultiShardStream(sources(ais, bucket, "a", "b"))) == [(b"%d" % n,) * 2 for n in range(5)]
 
 
 # errors, pickling

@@ -34,6 +34,7 @@ from aistorch.shards.grouping import Grouper
 from aistorch.shards.tar import Entry, TarHeaders, TarStream
 from aistorch.shards.tar_contents import NO_RANGE, File, Files
 from aistorch.shards.tar_header import clean_name
+from aistorch.shards.tar_links import Link
 from tests.support.tars import (
     checksummed,
     chunks,
@@ -156,7 +157,7 @@ def read_headers(parts: list[bytes]) -> list[Entry]:
     found: list[Entry] = []
     try:
         for part in parts:
-            found += map(Entry.of, headers.feed(part))
+            found += [Entry.of(place) for place in headers.feed(part) if not isinstance(place[3], Link)]
     except ShardError:
         pass
     return found

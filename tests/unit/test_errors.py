@@ -16,6 +16,7 @@ from aistorch.errors import (
     AIStorchError,
     AIStorchWarning,
     ArgumentTypeError,
+    BrokenLinkError,
     BucketNotFoundError,
     ChecksumError,
     DamagedShardError,
@@ -31,6 +32,7 @@ from aistorch.errors import (
     NoSourceError,
     ObjectExistsError,
     ObjectNotFoundError,
+    ObjectReplacedError,
     OversizedSampleWarning,
     RanksDisagreeError,
     ReadError,
@@ -39,14 +41,18 @@ from aistorch.errors import (
     ServerError,
     ShardError,
     ShardIndexError,
+    ShardLimitError,
     StaleShardIndexWarning,
     StateMismatchError,
+    TrailingDataWarning,
     TransformError,
     TruncatedReadError,
     TruncatedShardError,
+    UnclosedWriterWarning,
     UnequalLengthsError,
     UnequalLengthsWarning,
     UnknownRankWarning,
+    UnpairedFilesError,
     WriteError,
 )
 
@@ -70,10 +76,21 @@ PLAIN = [
     UnequalLengthsWarning,
     UnknownRankWarning,
     RanksDisagreeError,
+    UnpairedFilesError,
+    TrailingDataWarning,
+    UnclosedWriterWarning,
 ]
 REFUSALS = [ServerError, BucketNotFoundError, AccessDeniedError]
-READS = [ReadError, ObjectNotFoundError, ChecksumError, TruncatedReadError, TransformError]
-SHARDS = [ShardError, DamagedShardError, TruncatedShardError, ScatteredSampleError, DuplicateMemberError]
+READS = [ReadError, ObjectNotFoundError, ObjectReplacedError, ChecksumError, TruncatedReadError, TransformError]
+SHARDS = [
+    ShardError,
+    BrokenLinkError,
+    ShardLimitError,
+    DamagedShardError,
+    TruncatedShardError,
+    ScatteredSampleError,
+    DuplicateMemberError,
+]
 EXAMPLES: list[Exception] = [
     *(kind("what happened, and the remedy") for kind in PLAIN),
     *(kind("what happened, and the remedy", 418, "http://node:1/v1/buckets/b") for kind in REFUSALS),

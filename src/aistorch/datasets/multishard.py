@@ -24,8 +24,10 @@ from aistorch.loading.split import Split
 from aistorch.order.partition import Even
 from aistorch.order.shards import Piece, pieces_of_run, run_of_rank, run_of_worker
 from aistorch.shards.catalog import Catalog
-from aistorch.shards.files import FileStream
+from aistorch.shards.files import FileStream, NamedFile
+from aistorch.shards.pairing import Pairing
 from aistorch.shards.pieces import PieceReader, Run
+from aistorch.shards.zip import ZIP_SUFFIX
 from aistorch.sources.resolve import Selection
 
 Contents = tuple[bytes, ...]
@@ -35,14 +37,16 @@ class AISMultiShardStream(OrderedByShard, IterableDataset[Contents]):
     """The files of several rows of shards, side by side: yields a tuple with the content of one file of each.
 
     File i of each row makes sample i. A row is all shards of a `DataShard`, sorted by name, and its files come in the
-    order of their archive. Where a row is shorter than others, the samples end with it.
+    order of their archive; what macOS puts beside files, `._name`, counts for none. Where rows have files of the same
+    keys (base names up to the first dot), those of a sample must have the same one.
 
     Several ranks or workers each read a part of the samples; for that, and for `len()`, the server's listing of each
     shard is asked for.
 
     Args:
         data_sources (list[DataShard]): The rows, each with an ETL of its own where it names one.
-        strict (bool): Make it an error, not a warning, if rows differ in length.
+        strict (bool): Whether it is an error if rows differ in length; else a warning, and the samples end with the
+            shortest row.
         config (ReadConfig): How shards are read; the rows share the byte budget.
         shuffle (bool | ShuffleConfig): Shuffle samples within a gathering of them; shards stay in order, since those of
             the rows belong together.
@@ -63,7 +67,7 @@ class AISMultiShardStream(OrderedByShard, IterableDataset[Contents]):
         self,
         data_sources: Sequence[DataShard],
         *,
-        strict: bool = False,
+        strict: bool = True,
         config: ReadConfig | None = None,
         shuffle: bool | ShuffleConfig = False,
         seed: int = 0,
@@ -91,6 +95,7 @@ class AISMultiShardStream(OrderedByShard, IterableDataset[Contents]):
 
         Raises:
             UnequalLengthsError: Rows differ in length, and `strict` is True.
+            UnpairedFilesError: Files of different keys stand side by side, in rows that have the same keys.
             ShardError: A shard is damaged; a `tarfile.TarError`, too.
             AIStorchError: A shard could not be listed or read.
         """
@@ -123,11 +128,14 @@ class AISMultiShardStream(OrderedByShard, IterableDataset[Contents]):
 
     def _side_by_side(self, pieces: list[list[Piece]]) -> Iterator[Contents]:
         rows = [row.files(part) for row, part in zip(self._rows, pieces, strict=True)]
-        for sample in zip_longest(*rows):
-            if None in sample:  # a row has ended before the others; where they are split, that is known before
+        pairing = Pairing([str(row) for row in self._rows])
+        for files in zip_longest(*rows):
+            if None in files:  # a row has ended before the others; where they are split, that is known before
                 self._complain()
                 return
-            yield sample
+            names, contents = zip(*files, strict=True)
+            pairing.check(names)
+            yield contents
 
     def _run(self, world: World) -> range:
         """The positions of the samples of a rank; those past the last one begin again with the first."""
@@ -140,6 +148,10 @@ class AISMultiShardStream(OrderedByShard, IterableDataset[Contents]):
     def _counts(self) -> list[list[int]]:
         """How many files the shards of each row have, up to the end of the shortest row."""
         counts = [row.counts() for row in self._rows]
+        if len({sum(of_row) for of_row in counts}) > 1:
+            for row in self._rows:  # before anybody is told
+                row.recount()
+            counts = [row.counts() for row in self._rows]
         if len({sum(of_row) for of_row in counts}) > 1:
             self._complain()
         shortest = min(map(sum, counts))
@@ -186,9 +198,14 @@ class _Row:
         """How many files each shard has."""
         return self.catalog.file_counts(range(len(self.catalog.shards)))
 
-    def files(self, pieces: Sequence[Piece]) -> Iterator[bytes]:
-        """The contents of the files of these pieces."""
-        reader = PieceReader(self.reader, self.catalog, self._open)
+    def recount(self) -> None:
+        """Has the files counted by reading the shards; zips, which the server alone reads, excepted."""
+        shards = self.catalog.shards
+        self.catalog.recount(n for n in range(len(shards)) if not shards.name(n).endswith(ZIP_SUFFIX))
+
+    def files(self, pieces: Sequence[Piece]) -> Iterator[NamedFile]:
+        """The files of these pieces."""
+        reader = PieceReader(self.reader, self.catalog, self._open, every_file=True)
         return chain.from_iterable(run.samples for run in reader.stream(pieces))
 
     def _open(self, piece: Piece, _: int, __: int) -> FileStream:

@@ -21,8 +21,10 @@ from aistorch.shards.compression import Decompressor, decompressor_for
 from aistorch.shards.facts import Facts
 from aistorch.shards.latest import Latest
 from aistorch.shards.member_index import INDEX_SUFFIX, UNKNOWN_CHECKSUM, MemberIndex
-from aistorch.shards.tar import Entry, TarHeaders
-from aistorch.shards.tar_contents import NO_RANGE
+from aistorch.shards.places import Place
+from aistorch.shards.resolved import resolved
+from aistorch.shards.tar import TarHeaders
+from aistorch.shards.tar_sparse import SparseMap
 from aistorch.shards.versions import Seen
 
 # Stored indices that are read at once.
@@ -141,7 +143,7 @@ class Catalog:
         index = self.index(shard)
         if index is None:
             _, scanned = next(self._scan([shard]))
-            self._facts[shard] = Facts.of_names([entry[0] for entry in scanned.entries])
+            self._facts[shard] = scanned.facts
             if scanned.has_ranges:
                 index = self._made[shard] = self._index_of(shard, scanned)
         return index
@@ -203,6 +205,12 @@ class Catalog:
         """How many files each shard has, where indices are not used."""
         return [facts.files for facts in self._facts_of(shards)]
 
+    def recount(self, shards: Iterable[int]) -> None:
+        """Learns what shards hold by reading them, whatever the server has told: it does not count links, for one."""
+        for shard, scanned in self._scan(list(shards)):
+            self.forget(shard)
+            self.learn(shard, scanned.facts, scanned.seen)
+
     def extensions(self, shards: Iterable[int]) -> list[str]:
         """The extensions of all files of these shards, in the order in which they first appear."""
         return list(dict.fromkeys(extension for facts in self._facts_of(shards) for extension in facts.extensions))
@@ -215,7 +223,7 @@ class Catalog:
                 self._facts[shard] = Facts.of_index(index)
         unknown = [shard for shard in unknown if shard not in self._facts and self.ask_server(shard) is None]
         for shard, scanned in self._scan(unknown):
-            self.learn(shard, Facts.of_names([entry[0] for entry in scanned.entries]), scanned.seen)
+            self.learn(shard, scanned.facts, scanned.seen)
         return [self._facts[shard] for shard in wanted]
 
     def _read_indices(self, shards: list[int]) -> Iterator[tuple[int, MemberIndex | None]]:
@@ -280,36 +288,38 @@ class Catalog:
         size, version = scanned.seen
         size = size if size >= 0 else int(self.shards.sizes[shard])
         checksum = version if isinstance(version, int) else UNKNOWN_CHECKSUM
-        return MemberIndex.from_entries(scanned.entries, size, checksum, self.url(shard))
+        places, heads = resolved(self.url(shard), scanned.places)
+        made = MemberIndex.from_entries([place[:3] for place in places], size, checksum, self.url(shard))
+        return replace(made, heads=heads) if heads else made
 
     @staticmethod
     def _check_ranges(url: str, scanned: _Scanned) -> None:
         if scanned.compressed:
             problem = "it is compressed, so none of its samples can be read alone; use AISShardReader"
             raise ShardError(url, problem=problem)
-        for name, offset, _ in scanned.entries:
-            if offset == NO_RANGE:
-                raise ShardError(url, name, problem="a sparse file cannot be read alone; use AISShardReader")
+        for place in scanned.places:
+            if isinstance(place[3], SparseMap):
+                raise ShardError(url, place[0], problem="a sparse file cannot be read alone; use AISShardReader")
 
     def _scan(self, shards: Sequence[int]) -> Iterator[tuple[int, _Scanned]]:
         """One pass over the headers of shards."""
-        entries: list[Entry] = []
+        found: list[Place] = []
         headers = decompressor = None
         seen = Seen(UNKNOWN_SIZE, None)
         pool = BufferPool(CHUNK_SIZE)
         for chunk in stream_chunks(self.reader, self.shards, (Extent(shard) for shard in shards), pool=pool):
             url = self.url(shards[chunk.number])
             if headers is None or decompressor is None:
-                headers, decompressor, entries = TarHeaders(url), decompressor_for(chunk.content, url), []
+                headers, decompressor, found = TarHeaders(url), decompressor_for(chunk.content, url), []
                 seen = Seen.of(chunk)
             for plain in decompressor.feed(chunk.content):
-                entries += map(Entry.of, headers.feed(plain))
+                found += headers.feed(plain)
             if chunk.buffer is not None:
                 pool.give_back(chunk.buffer)
             if chunk.last:
                 decompressor.close()
                 headers.close()
-                yield shards[chunk.number], _Scanned(entries, type(decompressor) is not Decompressor, seen)
+                yield shards[chunk.number], _Scanned(found, type(decompressor) is not Decompressor, seen)
                 headers = None
 
     def __getstate__(self) -> dict[str, Any]:
@@ -319,11 +329,16 @@ class Catalog:
 class _Scanned(NamedTuple):
     """What a pass over the headers of a shard has found."""
 
-    entries: list[Entry]
+    places: list[Place]
     compressed: bool
     seen: Seen
 
     @property
+    def facts(self) -> Facts:
+        """What they tell of the shard."""
+        return Facts.of_names([place[0] for place in self.places])
+
+    @property
     def has_ranges(self) -> bool:
         """Whether each of its files can be read alone."""
-        return not self.compressed and all(offset != NO_RANGE for _, offset, _ in self.entries)
+        return not self.compressed and not any(isinstance(place[3], SparseMap) for place in self.places)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from aistorch.shards.grouping import regular_keys, split_name
 from aistorch.shards.member_index import MemberIndex
-from aistorch.shards.names import are_unique
+from aistorch.shards.names import are_unique, is_apple_double
 
 
 class Facts(NamedTuple):
@@ -17,7 +17,8 @@ class Facts(NamedTuple):
         extensions: Of all its files, in the order in which they first appear.
         by_key: Whether its samples go by their whole keys, since base names are not unique.
         samples: How many there are.
-        files: How many files there are, those that belong to no sample included; -1 where that is unknown.
+        files: How many files there are, those that belong to no sample included, and those of macOS (`._name`) not; -1
+            where that is unknown.
     """
 
     extensions: tuple[str, ...]
@@ -45,10 +46,14 @@ class Facts(NamedTuple):
                     break
             prefix = split[0] + "."
             keys[split[0]] = extensions[split[1]] = None
-        return cls(tuple(extensions), not are_unique(keys), len(keys), len(names))
+        return cls(tuple(extensions), not are_unique(keys), len(keys), _count(names))
 
     @classmethod
     def of_index(cls, index: MemberIndex) -> Facts:
         """From the index that was stored beside a shard."""
         keys = index.keys()
         return cls(index.extensions, not are_unique(keys), len(keys))
+
+
+def _count(names: Sequence[str]) -> int:
+    return len(names) - sum(map(is_apple_double, names)) if "._" in "/".join(names) else len(names)

@@ -11,6 +11,7 @@ from aistorch.errors import AIStorchError, ShardError
 from aistorch.fetch.body import Content
 from aistorch.fetch.buffers import BufferPool
 from aistorch.fetch.chunks import Chunk
+from aistorch.fetch.request import UNKNOWN_SIZE
 from aistorch.order.shards import Piece
 from aistorch.shards.catalog import Catalog
 from aistorch.shards.compression import Decompressor, decompressor_for
@@ -90,6 +91,7 @@ class Intake:
         wanted: As given.
         shard: Its URL.
         is_known: Whether samples can be made of what has come.
+        version: That of the shard, as far as it is known.
 
     Args:
         catalog: Who may know, and is told.
@@ -98,6 +100,7 @@ class Intake:
         hold: How many bytes may be held back until the server is asked. None: hold none.
         index: That beside the shard, if there is one.
         answer: What the server will say, where it has been asked.
+        every_file: Whether files count that belong to no sample, too.
     """
 
     def __init__(
@@ -108,6 +111,7 @@ class Intake:
         hold: int | None,
         index: MemberIndex | None = None,
         answer: Future[Facts | None] | None = None,
+        every_file: bool = False,
     ) -> None:
         self.wanted = wanted
         self.shard = catalog.url(wanted.piece.shard)
@@ -123,7 +127,9 @@ class Intake:
         self._decompressor: Decompressor | None = None
         self._finder: Finder = TarHeaders(self.shard, wanted.origin)
         self._seen: Seen | None = None
-        self._dealt: int | None = None  # how many samples the shard had in another version, by which it was dealt
+        self._every_file = every_file
+        self._dealt: Facts | None = None  # by which the shard was dealt in parts; the server does not count links
+        self.version = Seen(UNKNOWN_SIZE, None)
         self.is_known = not self._needs_facts
 
     def feed(self, chunk: Chunk) -> Iterator[Plain]:
@@ -173,12 +179,11 @@ class Intake:
                 raise StaleShard(wanted)
             catalog.give_up_index(shard, f"the index of {self.shard} is not that of the shard as it is now")
             index = None
-        elif index is None and catalog.known_version(shard).differs(chunk):
-            facts = catalog.facts(shard)
-            if facts is not None and not wanted.piece.takes_rest:
-                self._dealt = facts.samples
-            else:
-                catalog.forget(shard)
+        elif index is None and wanted.piece.takes_rest and catalog.known_version(shard).differs(chunk):
+            catalog.forget(shard)
+        if index is None and not wanted.piece.takes_rest:
+            self._dealt = catalog.facts(shard)
+        self.version = Seen(chunk.size, chunk.version)
         plain = Decompressor(self.shard)
         decompressor = self._decompressor = plain if wanted.origin else decompressor_for(chunk.content, self.shard)
         if index is not None and index.is_in_order and type(decompressor) is Decompressor:
@@ -202,11 +207,14 @@ class Intake:
         if first:  # nothing has been made by what the index said
             self.is_known = not self._needs_facts
 
-    def _check_count(self, dealt: int) -> None:
-        count = Facts.of_names(self._names).samples
-        if count != dealt:
-            problem = f"it had {dealt} samples when it was dealt in parts, and has {count} now that it was overwritten"
-            raise ShardError(self.shard, problem=f"{problem}: make the dataset anew")
+    def _check_count(self, dealt: Facts) -> None:
+        found = Facts.of_names(self._names)
+        before, now = (dealt.files, found.files) if self._every_file else (dealt.samples, found.samples)
+        if before not in (now, -1):
+            what = "files" if self._every_file else "samples"
+            problem = f"it had {before} {what} when it was dealt in parts, and has {now} now: it was overwritten (make "
+            problem += "the dataset anew), or has links, which AIStore does not count (write an index beside it)"
+            raise ShardError(self.shard, problem=problem)
 
     @contextmanager
     def settled(self) -> Iterator[None]:

@@ -159,9 +159,13 @@ class MemberIndex:
     def head_starts(self) -> NDArray[np.int64]:
         """Where the headers of each file begin: behind the file before it, unless more than headers is between."""
         order = np.argsort(self.offsets, kind="stable")
-        behind = np.zeros(len(order), np.int64)
-        ends = (self.offsets + self.sizes)[order]
-        behind[order[1:]] = ends[:-1] + (-ends[:-1] & BLOCK - 1)
+        offsets, ends = self.offsets[order], (self.offsets + self.sizes)[order]
+        starts = np.zeros(len(order), np.int64)
+        starts[1:] = ends[:-1] + (-ends[:-1] & BLOCK - 1)
+        is_new = np.diff(offsets, prepend=-1) > 0  # a link has the place of another file
+        starts = starts[np.maximum.accumulate(np.where(is_new, np.arange(len(order)), 0))]
+        behind = np.empty_like(starts)
+        behind[order] = starts
         room = self.offsets - behind
         return np.where((room >= BLOCK) & (room <= _HEADERS_LIMIT), behind, np.maximum(self.offsets - BLOCK, 0))
 

@@ -64,6 +64,9 @@ def _problems(source: PackSource, shard: PlannedShard, checksums: Sequence[int],
             if position is None:
                 yield f"{member.name!r} should not be there"
                 continue
+            if not member.isreg():
+                yield f"{member.name!r} is no regular file (a link to {member.linkname!r})"
+                continue
             checksum = _checksum(tar.extractfile(member))
             if member.size != source.sizes[position]:
                 yield f"{member.name!r} has {member.size} bytes, and {source.sizes[position]} in the source"

@@ -21,6 +21,7 @@ from aistorch.shards.catalog import Catalog
 from aistorch.shards.indices_ahead import IndicesAhead
 from aistorch.shards.inquiries import Inquiries
 from aistorch.shards.intake import Intake, Plain, StaleShard, Wanted
+from aistorch.shards.linked import LinkedFiles
 from aistorch.shards.tar_contents import Files, TarContents
 from aistorch.shards.zip import ZIP_SUFFIX, zip_members
 
@@ -67,6 +68,7 @@ class PieceReader(Generic[T]):
         open_stream: Given a piece, its number among all, and the number of the sample that its first chunk begins
             with, makes its stream. Called in the order of the pieces; not for one that takes no samples.
         hold: Bytes of a shard that may be held back until it is known what it holds; None: that need not be known.
+        every_file: Whether files count that belong to no sample, too.
     """
 
     def __init__(
@@ -75,8 +77,10 @@ class PieceReader(Generic[T]):
         catalog: Catalog,
         open_stream: Callable[[Piece, int, int], SampleStream[T]],
         hold: int | None = None,
+        every_file: bool = False,
     ) -> None:
         self._reader = reader
+        self._every_file = every_file
         self._catalog = catalog
         self._open = open_stream
         self._hold = hold
@@ -127,7 +131,7 @@ class PieceReader(Generic[T]):
             awaited: deque[Wanted] = deque()
             try:
                 with closing(self._arrivals(rest, awaited, pool)) as arrivals:
-                    yield from self._decoded(arrivals, _Decoder(self._open, pool))
+                    yield from self._decoded(arrivals, _Decoder(self._open, self._linked, pool))
                 return
             except StaleShard as stale:
                 renewed[stale.wanted.piece.shard] += 1
@@ -208,7 +212,8 @@ class PieceReader(Generic[T]):
                     wanted = awaited.popleft()
                     shard = wanted.piece.shard
                     index = indices.of(shard, (other.piece.shard for other in awaited))
-                    intake = Intake(self._catalog, wanted, pool, self._hold, index, inquiries.of(shard))
+                    answer = inquiries.of(shard)
+                    intake = Intake(self._catalog, wanted, pool, self._hold, index, answer, self._every_file)
                 for plain in intake.feed(chunk):
                     yield intake, plain
                 if chunk.last:
@@ -217,6 +222,10 @@ class PieceReader(Generic[T]):
                     intake = None
         finally:
             inquiries.close()
+
+    def _linked(self, intake: Intake) -> LinkedFiles:
+        limit = self._reader.config.budget * _IN_FLIGHT
+        return LinkedFiles(self._catalog, intake.wanted.piece.shard, intake.version, limit, self._every_file)
 
     def _is_too_large(self, piece: Piece) -> bool:
         """Whether a shard of which nothing is known cannot be held back."""
@@ -259,8 +268,14 @@ def _aligned(offset: int) -> int:
 class _Decoder(Generic[T]):
     """Makes samples of one shard after another."""
 
-    def __init__(self, open_stream: Callable[[Piece, int, int], SampleStream[T]], pool: BufferPool) -> None:
+    def __init__(
+        self,
+        open_stream: Callable[[Piece, int, int], SampleStream[T]],
+        linked: Callable[[Intake], LinkedFiles],
+        pool: BufferPool,
+    ) -> None:
         self._open = open_stream
+        self._linked = linked
         self._pool = pool
         self._stream: SampleStream[T] | None = None
         self._contents = TarContents("")
@@ -271,7 +286,7 @@ class _Decoder(Generic[T]):
         if self._stream is None:
             wanted = intake.wanted
             self._stream, self._taken = self._open(wanted.piece, wanted.number, wanted.first), 0
-            self._contents = TarContents(intake.shard, wanted.origin)
+            self._contents = TarContents(intake.shard, wanted.origin, self._linked(intake).content)
         if plain is None:
             self._contents.close()
             samples = self._stream.close()

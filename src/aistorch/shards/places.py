@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from aistorch.shards.tar_links import Link
 from aistorch.shards.tar_sparse import SparseMap
 
-Place = tuple[str, int, int, SparseMap | None]
-"""A file without its content: its name, where what is stored of it begins, how many bytes that is, and its holes."""
+Place = tuple[str, int, int, SparseMap | Link | None]
+"""A file without its content: its name, where what is stored of it begins, how many bytes that is, and its holes; or
+what it links to, where nothing is stored."""
 
 
 class Places:
@@ -19,22 +21,22 @@ class Places:
         sizes: How many bytes that is.
 
     Attributes:
-        sparse: The holes of those that have some, by their numbers in the columns.
+        odd: The holes of those that have some, and what links lead to, by their numbers in the columns.
     """
 
-    __slots__ = ("names", "offsets", "sizes", "sparse")
+    __slots__ = ("names", "odd", "offsets", "sizes")
 
     def __init__(self, names: list[str], offsets: list[int], sizes: list[int]) -> None:
         self.names = names
         self.offsets = offsets
         self.sizes = sizes
-        self.sparse: dict[int, SparseMap] = {}
+        self.odd: dict[int, SparseMap | Link] = {}
 
     def add(self, place: Place) -> None:
         """Adds one file."""
-        name, offset, size, sparse = place
-        if sparse is not None:
-            self.sparse[len(self.names)] = sparse
+        name, offset, size, odd = place
+        if odd is not None:
+            self.odd[len(self.names)] = odd
         self.names.append(name)
         self.offsets.append(offset)
         self.sizes.append(size)
@@ -47,7 +49,7 @@ class Places:
 
     def __getitem__(self, number: int) -> Place:
         number = range(len(self.names))[number]
-        return self.names[number], self.offsets[number], self.sizes[number], self.sparse.get(number)
+        return self.names[number], self.offsets[number], self.sizes[number], self.odd.get(number)
 
     def __len__(self) -> int:
         return len(self.names)

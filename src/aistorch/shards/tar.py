@@ -8,6 +8,7 @@ from aistorch.fetch.buffers import sliced_to_bytes
 from aistorch.shards.places import Place, Places
 from aistorch.shards.tar_contents import NO_RANGE, File, TarContents
 from aistorch.shards.tar_header import BLOCK
+from aistorch.shards.tar_links import Link
 from aistorch.shards.tar_plain import take_plain
 from aistorch.shards.tar_reader import Chunk, TarReader, padding_of
 
@@ -20,7 +21,7 @@ class Entry(NamedTuple):
 
     Attributes:
         name: Its whole name, without a leading `./`.
-        offset: Where its content begins in the archive, before any compression; `NO_RANGE` for a sparse file.
+        offset: Where its content begins in the archive, before any compression; `NO_RANGE` for a sparse file or a link.
         size: Bytes of the content.
     """
 
@@ -31,12 +32,14 @@ class Entry(NamedTuple):
     @classmethod
     def of(cls, place: Place) -> Entry:
         """What users are told of a place."""
-        name, offset, size, sparse = place
-        return cls(name, offset, size) if sparse is None else cls(name, NO_RANGE, sparse.size)
+        name, offset, size, odd = place
+        if odd is None:
+            return cls(name, offset, size)
+        return cls(name, NO_RANGE, 0 if isinstance(odd, Link) else odd.size)
 
 
 class TarHeaders(TarReader):
-    """A TAR in, the places of its regular files out; directories, links and special files are passed over.
+    """A TAR in, the places of its files and links out; directories and special files are passed over.
 
     Headers that make up almost every shard are taken without a call for each.
 
@@ -73,7 +76,7 @@ def _name_before(offset: int, found: Places) -> str:
 
 
 class TarStream:
-    """A TAR in, its regular files out.
+    """A TAR in, its regular files out; links are passed over.
 
     Args:
         shard: Name of the shard, for errors.

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from aistorch.errors import DamagedShardError
 from aistorch.fetch.buffers import sliced_to_bytes
 from aistorch.shards.places import Place, Places
 from aistorch.shards.tar_header import HeaderError
 from aistorch.shards.tar_incoming import Incoming
+from aistorch.shards.tar_links import Link
 from aistorch.shards.tar_reader import Chunk
 
 NO_RANGE = -1
-"""The offset of a sparse file: its content stands nowhere in one piece."""
+"""The offset of a sparse file, whose content stands nowhere in one piece, and of a link, which has none."""
 
 File = tuple[str, bytes, int]
 """A regular file of an archive: its whole name without a leading `./`, its content, and where that begins in the
-archive, before any compression; `NO_RANGE` for a sparse file."""
+archive, before any compression; `NO_RANGE` for a sparse file or a link."""
 
 
 class Files:
@@ -67,10 +68,13 @@ class TarContents:
     Args:
         shard: Name of the shard, for errors.
         origin: Where in the archive the first chunk begins.
+        linked: Gives the content that a link leads to, by its name; None where it is to be passed over, as all are
+            without this.
     """
 
-    def __init__(self, shard: str, origin: int = 0) -> None:
+    def __init__(self, shard: str, origin: int = 0, linked: Callable[[str, Link], bytes | None] | None = None) -> None:
         self.shard = shard
+        self._linked = linked
         self._base = origin
         self._open: tuple[Place, Incoming] | None = None  # a file that goes on in the next chunk
         self._trouble: DamagedShardError | None = None
@@ -94,7 +98,7 @@ class TarContents:
         if self._open is not None:
             self._go_on(*self._open, chunk, files)
         if self._trouble is None and places:
-            take = self._take_each if places.sparse else self._take
+            take = self._take_each if places.odd else self._take
             take(places, base, chunk, files)
         return files
 
@@ -119,7 +123,7 @@ class TarContents:
             self._begin(last, memoryview(chunk)[last[1] - base :])
 
     def _take_each(self, places: Places, base: int, chunk: Chunk, files: Files) -> None:
-        """The same where some are sparse."""
+        """The same where some are sparse, or links."""
         data = sliced_to_bytes(chunk)
         for place in places:
             if self._trouble is not None:
@@ -146,9 +150,14 @@ class TarContents:
             self._deliver(place, incoming.content, files)
 
     def _deliver(self, place: Place, content: bytes, files: Files) -> None:
-        name, offset, _, sparse = place
+        name, offset, _, odd = place
+        if isinstance(odd, Link):
+            linked = None if self._linked is None else self._linked(name, odd)
+            if linked is not None:
+                files.add((name, linked, NO_RANGE))
+            return
         try:
-            files.add((name, content, offset) if sparse is None else (name, sparse.fill(content), NO_RANGE))
+            files.add((name, content, offset) if odd is None else (name, odd.fill(content), NO_RANGE))
         except HeaderError as error:
             self._trouble = self._damage(place, error)
 

@@ -10,7 +10,7 @@ EXTENDED_LIMIT = 1 << 24
 """Bytes of one extended header, at most: it is held in memory."""
 
 _RECORD = re.compile(rb"(\d{1,9}) ([^=]+)=")
-_OF_INTEREST = re.compile(r"path|size|GNU\.sparse\..*").fullmatch
+_OF_INTEREST = re.compile(r"path|linkpath|size|GNU\.sparse\..*").fullmatch
 _REPEATED = ("GNU.sparse.offset", "GNU.sparse.numbytes")
 
 
@@ -20,17 +20,17 @@ only_times = re.compile(rb"(?:\d+ [acm]time=-?[\d.]+\n)+").fullmatch
 
 
 def extended_records(header: Header, payload: bytes) -> dict[str, str]:
-    """What an extended header says of names, sizes and holes; all names are the record "path".
+    """What an extended header says of names, links, sizes and holes; all names are the record "path".
 
     Raises:
         HeaderError: It is damaged.
     """
-    if header.kind == LONG_NAME:
+    if header.kind in (LONG_NAME, LONG_LINK):
         name = decode(until_nul(payload))
         if not name:
             raise HeaderError("a long name without a character")
-        return {"path": name}
-    if header.kind == LONG_LINK or only_times(payload):
+        return {"path" if header.kind == LONG_NAME else "linkpath": name}
+    if only_times(payload):
         return {}
     records = {keyword: value for keyword, value in _parse_pax(payload).items() if _OF_INTEREST(keyword)}
     if "GNU.sparse.name" in records:

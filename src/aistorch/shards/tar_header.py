@@ -20,12 +20,15 @@ LONG_NAME, LONG_LINK = ord("L"), ord("K")
 PAX, PAX_GLOBAL, PAX_SOLARIS = ord("x"), ord("g"), ord("X")
 FILES = frozenset((FILE, CONTIGUOUS, OLD_FILE, SPARSE))
 EXTENDED = frozenset((LONG_NAME, LONG_LINK, PAX, PAX_GLOBAL, PAX_SOLARIS))
-WITHOUT_CONTENT = frozenset(b"123456")
-"""Links, devices, directories and FIFOs: the next header stands behind theirs, whatever size they name."""
+HARD_LINK, SYMBOLIC_LINK = b"12"
+LINKS = frozenset((HARD_LINK, SYMBOLIC_LINK))
+WITHOUT_CONTENT = frozenset(b"3456")
+"""Devices, directories and FIFOs, as links: the next header stands behind theirs, whatever size they name."""
 
 _GNU_MAGIC = b"ustar  \0"
 _NAME, _SIZE, _CHECKSUM = slice(0, 100), slice(124, 136), slice(148, 156)
 _KIND = 156
+_LINK = slice(157, 257)
 _MAGIC, _PREFIX = slice(257, 265), slice(345, 500)
 _DOTS = re.compile(r"(?:\./+)+")
 
@@ -41,11 +44,13 @@ class Header(NamedTuple):
         name: The member's, as the header has it; perhaps cut short, and a longer one stands before it.
         kind: The type flag.
         size: Bytes behind the header, without padding.
+        link: What a link leads to, perhaps cut short likewise.
     """
 
     name: str
     kind: int
     size: int
+    link: str = ""
 
 
 def parse_header(block: bytes) -> Header | None:
@@ -65,7 +70,7 @@ def parse_header(block: bytes) -> Header | None:
     prefix = b"" if block[_MAGIC] == _GNU_MAGIC else until_nul(block[_PREFIX])
     if prefix and kind not in (LONG_NAME, LONG_LINK, SPARSE):
         name = prefix + b"/" + name
-    return Header(decode(name), kind, size)
+    return Header(decode(name), kind, size, decode(until_nul(block[_LINK])) if kind in LINKS else "")
 
 
 def check_sum(block: bytes) -> None:

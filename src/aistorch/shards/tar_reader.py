@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import NamedTuple
 
-from aistorch.errors import DamagedShardError, ShardError, TruncatedShardError
+import numpy as np
+
+from aistorch.errors import DamagedShardError, ShardError, TrailingDataWarning, TruncatedShardError
 from aistorch.shards.kinds import no_shard, what_is
 from aistorch.shards.places import Place, Places
 from aistorch.shards.tar_extended import EXTENDED_LIMIT, add_records, extended_records
@@ -12,6 +15,7 @@ from aistorch.shards.tar_header import (
     BLOCK,
     EXTENDED,
     FILES,
+    LINKS,
     OLD_FILE,
     SPARSE,
     WITHOUT_CONTENT,
@@ -22,6 +26,7 @@ from aistorch.shards.tar_header import (
     parse_header,
 )
 from aistorch.shards.tar_incoming import Incoming
+from aistorch.shards.tar_links import Link
 from aistorch.shards.tar_sparse import SparseMap
 
 Chunk = bytes | memoryview
@@ -44,7 +49,7 @@ class TarReader:
 
     Attributes:
         shard: As given.
-        ended: Whether the end marker has been read; what is fed after it is ignored.
+        ended: Whether the end marker has been read; what is fed after it is not read, and warned of.
     """
 
     def __init__(self, shard: str, origin: int = 0) -> None:
@@ -63,6 +68,7 @@ class TarReader:
         self._at = 0
         self._first = b""  # what begins the archive, where that is no header
         self._trouble: ShardError | None = None
+        self._has_warned = False
 
     def feed(self, chunk: Chunk) -> Places:
         """The files whose headers end in this chunk, in the order of the archive.
@@ -75,14 +81,16 @@ class TarReader:
         if self._trouble is not None:
             raise self._trouble
         found = Places([], [], [])
-        if not self.ended:
+        if self.ended:
+            self._look_behind(chunk, 0)
+        else:
             try:
                 self._read(chunk, found)
             except HeaderError as error:
                 self._trouble = self._no_tar() or DamagedShardError(self.shard, self._within, self._at, str(error))
             if found:
                 self._last = found[-1]
-            self._base += len(chunk)
+        self._base += len(chunk)
         return found
 
     def close(self) -> None:
@@ -181,7 +189,7 @@ class TarReader:
             self._first = block
         parsed = parse_header(block)
         if parsed is None:
-            return self._end(len(chunk))
+            return self._end(chunk, pos)
         if parsed.kind in EXTENDED:
             return self._receive(parsed, chunk, pos)
         if parsed.kind == SPARSE:
@@ -203,6 +211,9 @@ class TarReader:
         kind = header.kind
         if kind in WITHOUT_CONTENT or (kind == OLD_FILE and name.endswith("/")):
             return pos
+        if kind in LINKS:
+            found.add((self._within, self._base + pos, 0, Link.of(name, kind, records.get("linkpath") or header.link)))
+            return pos
         if kind in FILES:
             described = SparseMap.from_records(records) if records else None
             if sparse and described:
@@ -210,11 +221,24 @@ class TarReader:
             found.add((self._within, self._base + pos, size, sparse or described))
         return pos + size + padding_of(size)
 
-    def _end(self, stop: int) -> int:
+    def _end(self, chunk: Chunk, pos: int) -> int:
         if self._records:
             raise HeaderError("the archive ends where a file has been announced")
         self.ended = True
-        return stop
+        self._look_behind(chunk, pos)
+        return len(chunk)
+
+    def _look_behind(self, chunk: Chunk, pos: int) -> None:
+        """Warns, once, of anything but zeros behind the end."""
+        if self._has_warned or pos >= len(chunk):
+            return
+        rest = np.frombuffer(chunk, np.uint8, offset=pos)
+        if rest.any():
+            self._has_warned = True
+            offset = self._base + pos + int((rest != 0).argmax())
+            text = f"{self.shard}: at byte {offset}, behind the end of the archive, something follows that is not read"
+            advice = "a second archive (cat a.tar b.tar) is joined by tar --concatenate instead"
+            warnings.warn(f"{text}; {advice}", TrailingDataWarning, stacklevel=2)
 
     def _receive(self, header: Header, chunk: Chunk, pos: int) -> int:
         """Takes what an extended header says, or as much of it as the chunk has."""

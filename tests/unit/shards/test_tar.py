@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from aistorch.errors import DamagedShardError
 from aistorch.shards.tar import Entry, TarHeaders, TarStream
 from aistorch.shards.tar_contents import NO_RANGE, File
+from aistorch.shards.tar_links import Link
 from tests.support.tars import (
     FORMATS,
     TarFormat,
@@ -131,7 +132,8 @@ def test_chunks_may_be_memoryviews_and_their_memory_may_be_used_again(size: int)
 @given(st.lists(st.integers(0, len(EVERYTHING)), max_size=10))
 def test_the_places_of_files_are_found_without_their_contents(cuts: list[int]) -> None:
     headers = TarHeaders("s")
-    found = [Entry.of(place) for part in chunks(EVERYTHING, cuts) for place in headers.feed(part)]
+    places = [place for part in chunks(EVERYTHING, cuts) for place in headers.feed(part)]
+    found = [Entry.of(place) for place in places if not isinstance(place[3], Link)]
     headers.close()
     assert found == [
         Entry(name, NO_RANGE if name.startswith("holes") else offset, len(content))
