@@ -50,9 +50,12 @@ def serve(asked: Asked, content: bytes | None = None) -> bytes:
 
 
 def requests_for(names: Iterable[str], target: str | None = None, sized: bool = True) -> Iterator[Request]:
+    """As from a listing; with neither sizes nor checksums unless `sized`."""
     for position, name in enumerate(names):
         line = f"GET /v1/objects/bck/{quote(name)}?provider=ais HTTP/1.1".encode()
-        yield Request(position, line, len(content_of(name)) if sized else -1, target, name, "ais://bck/")
+        content = content_of(name)
+        size, checksum = (len(content), xxhash.xxh64_intdigest(content)) if sized else (-1, 0)
+        yield Request(position, line, size, target, name, "ais://bck/", checksum=checksum)
 
 
 @contextmanager

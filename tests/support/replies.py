@@ -18,22 +18,33 @@ def stored(body: bytes, *, checksum: str | None = None) -> bytes:
     ).encode() + body
 
 
+def _first_lines(status: int) -> tuple[str, ...]:
+    # Of its buckets without checksums, too, AIStore tells the version or the time of the last access.
+    return (f"HTTP/1.1 {status} Any Reason", *(["Ais-Version: 1"] if status in (200, 206) else []))
+
+
+def page(text: bytes, status: int = 200) -> bytes:
+    """The answer of something else than AIStore."""
+    head = f"HTTP/1.1 {status} OK\r\nContent-Type: text/html\r\nContent-Length: {len(text)}\r\n\r\n"
+    return head.encode() + text
+
+
 def plain(status: int, body: bytes, *headers: str) -> bytes:
-    """A reply with a length and these headers."""
-    lines = (f"HTTP/1.1 {status} Any Reason", *headers, f"Content-Length: {len(body)}")
+    """A reply of AIStore's with a length and these headers."""
+    lines = (*_first_lines(status), *headers, f"Content-Length: {len(body)}")
     return "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + body
 
 
 def chunked(status: int, chunks: list[bytes], *headers: str, trailer: str = "") -> bytes:
     """A reply in chunks, none of which is empty."""
-    head = "\r\n".join((f"HTTP/1.1 {status} Any Reason", *headers, "Transfer-Encoding: chunked"))
+    head = "\r\n".join((*_first_lines(status), *headers, "Transfer-Encoding: chunked"))
     parts = [f"{len(chunk):x}\r\n".encode() + chunk + b"\r\n" for chunk in chunks]
     return head.encode("latin-1") + b"\r\n\r\n" + b"".join(parts) + f"0\r\n{trailer}\r\n".encode()
 
 
 def until_close(status: int, body: bytes, *headers: str) -> bytes:
     """A reply that ends with the connection."""
-    return "\r\n".join((f"HTTP/1.1 {status} Any Reason", *headers)).encode("latin-1") + b"\r\n\r\n" + body
+    return "\r\n".join((*_first_lines(status), *headers)).encode("latin-1") + b"\r\n\r\n" + body
 
 
 def refusal(status: int, message: str) -> bytes:

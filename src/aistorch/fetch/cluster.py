@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import http.client
+import re
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import suppress
 from typing import TypeVar
 
 from aistore.sdk.request_client import RequestClient
@@ -21,6 +24,8 @@ REFRESH_INTERVAL = 1.0
 _SMAP, _ETLS = TypeAdapter(Smap), TypeAdapter(list[ETLInfo])
 # Targets know nothing of an ETL that is starting, and learn a moment later than the proxy that it runs.
 _ETL_STAGES = ("Initializing", "Running")
+
+_URL = re.compile(rb'"direct_url"\s*:\s*"([\x21-\x7e]*?)"')
 
 T = TypeVar("T")
 
@@ -45,6 +50,7 @@ class Cluster:
         self.version = 0
         self.target_count = 0
         self._targets: dict[str, Address] = {}
+        self._hosts: set[str] = set()
         self._placement = Placement({})
         self._asked = float("-inf")
         self._expected_etls: set[str] = set()
@@ -58,6 +64,13 @@ class Cluster:
         if not self.version:
             self.refresh()
         return self._targets.get(target)
+
+    def knows(self, host: str, newer_than: float) -> bool:
+        """Whether a node listens at a host, by a map of after `newer_than`; any may where no map is to be had."""
+        if host == self.settings.endpoint.host or host in self._hosts:
+            return True
+        self.refresh(newer_than)
+        return not self.version or host in self._hosts
 
     @property
     def placement(self) -> Placement:
@@ -79,10 +92,12 @@ class Cluster:
             if now - self._asked < REFRESH_INTERVAL and self._asked >= newer_than:
                 return False
             self._asked = now
-            smap = _parsed(_SMAP, self._get("daemon?what=smap"))
+            text = self._get("daemon?what=smap")
+            smap = _parsed(_SMAP, text)
             if smap is None or int(smap.version or 0) == self.version:
                 return False
             self._adopt(smap)
+            self._hosts = set(_hosts(text))
             return True
 
     def expects_etl(self, name: str) -> bool:
@@ -135,6 +150,13 @@ def _parsed(form: TypeAdapter[T], text: bytes) -> T | None:
         return form.validate_json(text)
     except ValidationError:
         return None
+
+
+def _hosts(smap: bytes) -> Iterator[str]:
+    """The hosts of all addresses in a map, of which a redirect may name any; the SDK's form leaves some out."""
+    for url in _URL.findall(smap):
+        with suppress(AIStorchError):
+            yield Address.of_url(url.decode()).host
 
 
 def _address(node: Snode) -> Address | None:

@@ -114,6 +114,13 @@ class Engine:
         self._results[request.position] = result
         self._arrived += 1
 
+    def owner(self, checksum: int, size: int, besides: Request) -> Request | None:
+        """Another request under way of which the listing tells this checksum and this size."""
+        for request in self._admitted.values():
+            if request.checksum == checksum and request.whole_size == size and request.url != besides.url:
+                return request
+        return None
+
     def close(self) -> None:
         """Closes all connections."""
         self._transport.close()

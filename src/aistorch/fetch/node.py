@@ -39,7 +39,8 @@ class Node:
         """Sends waiting requests on a connection that has at most half of `depth` pending, up to `depth`.
 
         Half: so that several requests travel in one call, and the server always has the next one at hand. A request
-        on which a connection broke travels alone, so that it takes no other's reply with it once more.
+        that a connection broke on, or whose reply was another's, travels alone on a new connection: it takes no other's
+        reply with it once more, and no other's can be taken for its own.
 
         Raises:
             ConnectionLostError: The connection broke; the requests are pending on it.
@@ -49,7 +50,7 @@ class Node:
         if room * 2 < depth or not waiting or (pending and pending[0].alone):
             return
         if waiting[0].alone:
-            if not pending:
+            if not pending and not connection.served:
                 connection.send([waiting.popleft()])
             return
         requests: list[Request] = []

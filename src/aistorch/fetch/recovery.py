@@ -35,6 +35,12 @@ _MAX_REDIRECTS = 8
 # So begins what is the transformer's own answer, which it gives to the same object once more, most likely.
 _TRANSFORMER_SAID = "ETL error"
 _TRANSFORM_ATTEMPTS = 2
+# A login page stays one.
+_ASTRAY_ATTEMPTS = 3
+_ASTRAY = (
+    "Something else than the cluster has answered, a gateway's login page perhaps: check the endpoint (client_url, "
+    "AIS_ENDPOINT) and what stands between here and there"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +82,14 @@ class Recovery:
         trouble = self._trouble(request)
         trouble.status = head.status
         if head.status in _REDIRECTS:
-            return self._follow(request, trouble, head)
+            return self._follow(request, trouble, asked, head)
         from_target = self._from_listed_target(trouble, asked)
         if head.status in _DENIED:
             return self._denied(request, trouble, from_target)
         if head.status == 416 and request.part is not None:
             return self.after_change(request, asked, "it is shorter now")
+        if head.status in (200, 206):
+            return self._not_aistores(request, trouble, asked, head, body)
         message = _message(body)
         self._note(trouble, f"{asked} answered {head.status} {message}".rstrip())
         if from_target:
@@ -96,14 +104,21 @@ class Recovery:
             return GiveUp(self._error(request, trouble))
         return self._again(request, trouble)
 
-    def doubts(self, request: Request, length: int) -> bool:
-        """Whether a body of another length than listed, and without a checksum, is to be read once more.
+    def confirms(self, request: Request, length: int, checksum: int | None, besides: Address | None = None) -> bool:
+        """Whether what came is not the object as listed, but the same as came before; from another node, if need be."""
+        odd = None if request.trouble is None else request.trouble.odd
+        return odd is not None and odd[:2] == (length, checksum) and odd[2] != besides
 
-        An object may have been overwritten since; but then the proxy says the same, and is believed.
-        """
+    def after_other(self, request: Request, asked: Address, cause: str, length: int, checksum: int | None) -> Step:
+        """The next step after another object, or another version of it, than was listed: it is asked for once more."""
         trouble = self._trouble(request)
-        known, trouble.odd_length = trouble.odd_length, length
-        return known != length and not trouble.etl
+        first, trouble.odd = trouble.odd is None, (length, checksum, asked)
+        self._begin_anew(request)
+        trouble.kind = ReadError
+        self._note(trouble, f"{asked}: {cause}")
+        if first or self._from_listed_target(trouble, asked):
+            return self._to_proxy(request, trouble, delay=0.0)
+        return self._again(request, trouble)
 
     def after_damage(self, request: Request, asked: Address, cause: str) -> Step:
         """The next step after a body that does not match its checksum."""
@@ -112,18 +127,22 @@ class Recovery:
 
     def after_change(self, request: Request, asked: Address, cause: str) -> Step:
         """The next step after a part turned out to be of another object than the parts before: all of it once more."""
+        self._begin_anew(request)
         trouble = self._trouble(request)
+        if request.part is not None and trouble.asked is not None:  # the proxy, or where it sent us, says so as well
+            self._note(trouble, f"{asked}: {cause}")
+            hint = "It was overwritten since it was listed: make the dataset anew"
+            return GiveUp(ObjectReplacedError(request.url, trouble.attempts, trouble.causes, trouble.status, hint))
+        return self._after_failure(request, asked, f"the object has changed: {cause}", ReadError)
+
+    def _begin_anew(self, request: Request) -> None:
+        """Forgets what has come of a large object; of a range, which is asked for again as such."""
         if request.part is not None and request.part.body.is_range:
             request.part.restart()
             request.part.body.version = None
-            if trouble.asked is not None:  # the proxy, or where it sent us, says so as well
-                self._note(trouble, f"{asked}: {cause}")
-                hint = "It was overwritten since it was listed: make the dataset anew"
-                return GiveUp(ObjectReplacedError(request.url, trouble.attempts, trouble.causes, trouble.status, hint))
         elif request.part is not None:
             request.part.body.stale = True
             request.part = None
-        return self._after_failure(request, asked, f"the object has changed: {cause}", ReadError)
 
     def after_loss(self, request: Request, asked: Address, cause: str, truncated: bool = False) -> Step:
         """The next step after a connection that could not be made, or ended before the reply did."""
@@ -150,7 +169,8 @@ class Recovery:
     def _note(self, trouble: Trouble, cause: str) -> None:
         trouble.attempts += 1
         trouble.redirects = 0
-        trouble.causes.append(cause)
+        token = self._cluster.settings.token
+        trouble.causes.append(cause.replace(token, "(token)") if token else cause)
         del trouble.causes[:-_KEPT_CAUSES]
 
     def _from_listed_target(self, trouble: Trouble, asked: Address) -> bool:
@@ -165,12 +185,33 @@ class Recovery:
     def _ask_proxy(self, request: Request, trouble: Trouble, delay: float) -> Step:
         if trouble.attempts >= self._policy.attempts:
             return GiveUp(self._error(request, trouble))
+        return self._to_proxy(request, trouble, delay)
+
+    def _to_proxy(self, request: Request, trouble: Trouble, delay: float) -> Step:
         self._cluster.refresh()
         request.aim(self.proxy_line(trouble.line))
         trouble.asked, trouble.asked_at = self._cluster.settings.endpoint, time.monotonic() + delay
         return Retry(trouble.asked, delay)
 
-    def _follow(self, request: Request, trouble: Trouble, head: Head) -> Step:
+    def _not_aistores(self, request: Request, trouble: Trouble, asked: Address, head: Head, body: bytes) -> Step:
+        """The next step after a page of something that stands before the cluster, or in its place."""
+        kind, lines = head.headers.get("content-type", "no Content-Type"), body.decode("utf-8", "replace").split("\n")
+        line = next((line.strip() for line in lines if line.strip()), "")
+        cause = f"{asked} answered {head.status} without any header of AIStore's: {kind[:80]}, {line[:120]!r}"
+        return self._led_astray(request, trouble, asked, cause)
+
+    def _led_astray(self, request: Request, trouble: Trouble, asked: Address, cause: str) -> Step:
+        """The next step after an answer that is not the cluster's."""
+        trouble.kind, trouble.hint = ReadError, _ASTRAY
+        from_target = self._from_listed_target(trouble, asked)
+        self._note(trouble, cause)
+        if from_target:
+            return self._ask_proxy(request, trouble, delay=0.0)
+        if trouble.attempts >= _ASTRAY_ATTEMPTS:
+            return GiveUp(self._error(request, trouble))
+        return self._again(request, trouble)
+
+    def _follow(self, request: Request, trouble: Trouble, asked: Address, head: Head) -> Step:
         trouble.redirects += 1
         location = head.headers.get("location", "")
         try:
@@ -181,6 +222,8 @@ class Recovery:
         if trouble.redirects > _MAX_REDIRECTS:
             self._note(trouble, "redirected in circles")
             return self._again(request, trouble)
+        if not (trouble.etl or self._cluster.knows(address.host, newer_than=trouble.asked_at)):
+            return self._led_astray(request, trouble, asked, f"{asked} redirected to {address}, no node of the cluster")
         parts = urlsplit(location)
         query = f"?{parts.query}" if parts.query else ""
         request.aim(f"GET {parts.path}{query}".encode("latin-1"))
@@ -213,6 +256,10 @@ class Recovery:
             if self._cluster.expects_etl(trouble.etl):
                 return self._again(request, trouble)
             return GiveUp(self._error(request, trouble))
+        if request.url not in message and not request.alone:
+            # The reply may be that to another request: one to this one alone tells.
+            request.alone = True
+            return self._to_proxy(request, trouble, delay=0.0)
         # The map may have changed while the request was under way.
         self._cluster.refresh(newer_than=trouble.asked_at)
         if self._cluster.version != trouble.map_version:
@@ -224,6 +271,8 @@ class Recovery:
         return trouble.kind(request.url, trouble.attempts, trouble.causes, trouble.status, self._hint(trouble))
 
     def _hint(self, trouble: Trouble) -> str:
+        if trouble.hint:
+            return trouble.hint
         if trouble.kind is TransformError:
             return f"See whether the ETL {trouble.etl!r} runs, and what its log says"
         if trouble.kind is not ObjectNotFoundError:

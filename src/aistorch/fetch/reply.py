@@ -10,7 +10,10 @@ HEAD_LIMIT = 1 << 16
 _END = b"\r\n\r\n"
 _OK = b"HTTP/1.1 200 "
 _LENGTH = b"\r\nContent-Length: "
-_CONTENT_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+)")
+_CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-[0-9]{1,18}/([0-9]{1,18})")
+_CHUNK_SIZE = re.compile(rb"[0-9a-fA-F]{1,15}")
+# A number with more digits is no length of anything (and Python refuses to read one of more than 4,300).
+_MOST_DIGITS = 18
 # Go writes headers in alphabetical order, so type and value stand side by side.
 _CHECKSUM = b"\r\nAis-Checksum-Type: xxhash2\r\nAis-Checksum-Value: "
 _HEX = b"0123456789abcdefABCDEF"
@@ -51,6 +54,16 @@ class Head:
         told = [self.headers.get(name, "") for name in ("ais-checksum-type", "ais-checksum-value", "ais-version")]
         return " ".join(told) if any(told[1:]) else None
 
+    @property
+    def is_interim(self) -> bool:
+        """Whether the reply itself is still to come, as after 100 and 103 (RFC 9110, 15.2)."""
+        return self.status < 200
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether none of the headers is AIStore's, so that something else has answered."""
+        return self.checksum is None and not any(name.startswith("ais-") for name in self.headers)
+
     def content_range(self) -> tuple[int, int]:
         """First byte and size of the whole, of a reply with part of an object.
 
@@ -86,7 +99,7 @@ def parse_head(data: bytes, start: int) -> tuple[Head, int] | None:
             sum_at += len(_CHECKSUM)
             at += len(_LENGTH)
             length, checksum = data[at : data.find(b"\r", at, end + 1)], data[sum_at : sum_at + 16]
-            if length.isdigit() and not checksum.strip(_HEX):
+            if length.isdigit() and len(length) <= _MOST_DIGITS and not checksum.strip(_HEX):
                 return Head(200, int(length), int(checksum, 16), {}), end + 4
     return _parse_fully(data[start:end]), end + 4
 
@@ -98,18 +111,20 @@ def _parse_fully(head: bytes) -> Head:
         raise MalformedReplyError(f"not an HTTP reply: {status_line[:80]!r}")
     headers = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
     status = int(rest[:3])
+    if status == 101:
+        raise MalformedReplyError("the protocol was to be changed, which nobody has asked for")
     return Head(status, _body_length(status, headers), _checksum(headers), headers)
 
 
 def _body_length(status: int, headers: dict[str, str]) -> int:
-    if "chunked" in headers.get("transfer-encoding", "").lower():
-        return CHUNKED
     if status in (204, 304) or status < 200:
         return 0
+    if "chunked" in headers.get("transfer-encoding", "").lower():
+        return CHUNKED
     text = headers.get("content-length")
     if text is None:
         return UNTIL_CLOSE
-    if not text.isdecimal():
+    if not text.isdecimal() or len(text) > _MOST_DIGITS:
         raise MalformedReplyError(f"Content-Length is {text[:40]!r}")
     return int(text)
 
@@ -124,19 +139,36 @@ def _checksum(headers: dict[str, str]) -> int | None:
 
 
 class BodyReader:
-    """Collects a body whose framing is out of the ordinary: chunked, or ended by the end of the connection."""
+    """Collects the body of a reply that is not a plain object: of any framing, and no more than wanted.
 
-    def __init__(self, length: int) -> None:
+    Args:
+        length: As `Head.length` tells.
+        limit: Bytes that are kept; None: all.
+
+    Attributes:
+        done: Whether the body is complete.
+        size: Bytes that have come so far.
+    """
+
+    def __init__(self, length: int, limit: int | None = None) -> None:
         self._length = length
+        self._limit = limit
         self._parts: list[bytes] = []
-        self._left = 0  # bytes still to come of the present chunk, its line end included
+        # Bytes still to come: of the body, or of the present chunk, its line end included.
+        self._left = max(0, length)
         self._trailer = False
-        self.done = False
+        self.done = length == 0
+        self.size = 0
+
+    @property
+    def is_over(self) -> bool:
+        """Whether more has come than is wanted."""
+        return self._limit is not None and self.size > self._limit
 
     @property
     def body(self) -> bytes:
         """What has been collected."""
-        return b"".join(self._parts)
+        return b"".join(self._parts)[: self._limit]
 
     def feed(self, data: bytes, pos: int) -> int:
         """Takes what belongs to the body from `data[pos:]` and returns where the rest begins.
@@ -144,13 +176,19 @@ class BodyReader:
         The rest is to be given again, with more behind it, while `done` is False.
         """
         if self._length == UNTIL_CLOSE:
-            self._parts.append(data[pos:])
+            self._keep(data[pos:])
             return len(data)
+        if self._length >= 0:
+            part = data[pos : pos + self._left]
+            self._keep(part)
+            self._left -= len(part)
+            self.done = not self._left
+            return pos + len(part)
         while not self.done:
             if self._left:
                 part = data[pos : pos + self._left]
                 pos += len(part)
-                self._keep(part)
+                self._keep_chunk(part)
                 if self._left:
                     break
             else:
@@ -166,21 +204,24 @@ class BodyReader:
         return self._length == UNTIL_CLOSE
 
     def _keep(self, part: bytes) -> None:
+        if not self.is_over:
+            self._parts.append(part)
+        self.size += len(part)
+
+    def _keep_chunk(self, part: bytes) -> None:
         line_end = 2
         content = max(0, self._left - line_end)
-        self._parts.append(part[:content])
+        self._keep(part[:content])
         self._left -= len(part)
 
     def _take_line(self, line: bytes) -> None:
         if self._trailer:
             self.done = not line
             return
-        try:
-            size = int(line.split(b";", 1)[0], 16)
-        except ValueError:
-            size = -1
-        if size < 0:
+        digits = line.partition(b";")[0].strip()
+        if not _CHUNK_SIZE.fullmatch(digits):
             raise MalformedReplyError(f"not the size of a chunk: {line[:40]!r}")
+        size = int(digits, 16)
         if size:
             self._left = size + 2
         else:

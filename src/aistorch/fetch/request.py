@@ -8,6 +8,8 @@ from aistorch.fetch.trouble import Trouble
 
 UNKNOWN_SIZE = -1
 VERSION = b" HTTP/1.1"
+# Bytes, beyond those listed, that a reply may have in any case; an object may have been overwritten since.
+MARGIN = 64 << 20
 
 
 class Request:
@@ -22,15 +24,17 @@ class Request:
         target: Daemon id of the target that should hold it; None: ask the proxy.
         name: The object's name.
         bucket: `provider://bucket/`, for error texts.
+        checksum: xxh64 of the whole object as it was listed; 0 where that is unknown.
         part: Where the bytes of a large object go; None as long as it is not known to be one.
         trouble: What went wrong so far; None on the fast path.
         version: What the reply announced to tell this version of the object from others; of a part, its body knows.
-        alone: Whether nothing else may be under way on its connection.
+        alone: Whether it wants a new connection, on which nothing else is under way.
     """
 
     __slots__ = (
         "alone",
         "bucket",
+        "checksum",
         "expected",
         "line",
         "name",
@@ -51,6 +55,7 @@ class Request:
         name: str,
         bucket: str,
         expected: int = UNKNOWN_SIZE,
+        checksum: int = 0,
     ) -> None:
         self.position = position
         self.line = line
@@ -59,6 +64,7 @@ class Request:
         self.target = target
         self.name = name
         self.bucket = bucket
+        self.checksum = checksum
         self.part: Part | None = None
         self.trouble: Trouble | None = None
         self.version: Version = None
@@ -68,6 +74,22 @@ class Request:
     def url(self) -> str:
         """The object as `provider://bucket/name`."""
         return self.bucket + self.name
+
+    @property
+    def ceiling(self) -> int | None:
+        """The most bytes that a reply may have; None where nobody told the size."""
+        return None if self.size < 0 else self.size + max(self.size, MARGIN)
+
+    @property
+    def is_derived(self) -> bool:
+        """Whether something is made of the object, by an ETL or by opening an archive, with other headers."""
+        line = self.line if self.trouble is None else self.trouble.line
+        return b"etl_name=" in line or b"archpath=" in line
+
+    @property
+    def whole_size(self) -> int:
+        """Bytes of the whole object as listed; `UNKNOWN_SIZE` where nobody told."""
+        return self.size if self.part is None else self.part.body.size
 
     def aim(self, line: bytes) -> None:
         """Sets the request line, `GET <path>?<query>`, and asks for what is missing of the part, if there is one."""
@@ -91,7 +113,7 @@ class Request:
         return self._piece(stop - start, Part(Body(self.size, start, stop, memory), start, stop))
 
     def _piece(self, size: int, part: Part) -> Request:
-        piece = Request(self.position, b"", size, self.target, self.name, self.bucket)
+        piece = Request(self.position, b"", size, self.target, self.name, self.bucket, checksum=self.checksum)
         piece.part = part
         piece.aim(self.aimed_at)
         return piece

@@ -9,9 +9,11 @@ from urllib.parse import quote, urlencode
 import numpy as np
 from aistore.sdk import Bucket
 from aistore.sdk.etl import ETLConfig
+from numpy.typing import NDArray
 
 from aistorch.fetch.cluster import Cluster
 from aistorch.fetch.request import UNKNOWN_SIZE, VERSION, Request
+from aistorch.index.columns import UNKNOWN_CHECKSUM
 from aistorch.index.object_index import ObjectIndex
 
 # What `quote` leaves as it is, the slash included.
@@ -65,9 +67,18 @@ def requests_for(
     lines = _lines(page, names, routes)
     targets = _targets(page, names, routes, cluster)
     labels = [route.label for route in routes]
-    columns = zip(lines, _sizes(page, routes), page.sizes.tolist(), targets, page.sources.tolist(), names, strict=True)
-    for position, (line, size, listed, target, source, name) in enumerate(columns, first_position):
-        yield Request(position, line, size, target, name, labels[source], listed)
+    columns = zip(
+        lines,
+        _as_listed(page.sizes, UNKNOWN_SIZE, page, routes),
+        page.sizes.tolist(),
+        _as_listed(page.checksums, UNKNOWN_CHECKSUM, page, routes),
+        targets,
+        page.sources.tolist(),
+        names,
+        strict=True,
+    )
+    for position, (line, size, listed, checksum, target, source, name) in enumerate(columns, first_position):
+        yield Request(position, line, size, target, name, labels[source], listed, checksum)
 
 
 def _lines(page: ObjectIndex, names: list[str], routes: Sequence[Route]) -> list[bytes]:
@@ -80,11 +91,14 @@ def _lines(page: ObjectIndex, names: list[str], routes: Sequence[Route]) -> list
     return [route.before + name.encode() + route.after for route, name in zip(chosen, quoted, strict=True)]
 
 
-def _sizes(page: ObjectIndex, routes: Sequence[Route]) -> list[int]:
-    """As listed; unknown where an ETL makes something else of the object."""
+def _as_listed(
+    column: NDArray[np.int64] | NDArray[np.uint64], unknown: int, page: ObjectIndex, routes: Sequence[Route]
+) -> list[int]:
+    """A column as it is; unknown where an ETL makes something else of the object."""
     plain = np.array([route.direct for route in routes], dtype=np.bool_)
-    sizes: list[int] = np.where(plain[page.sources], page.sizes, UNKNOWN_SIZE).tolist()
-    return sizes
+    kept = column if plain.all() else np.where(plain[page.sources], column, column.dtype.type(unknown))
+    values: list[int] = kept.tolist()
+    return values
 
 
 def _targets(page: ObjectIndex, names: list[str], routes: Sequence[Route], cluster: Cluster) -> list[str | None]:

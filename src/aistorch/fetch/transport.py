@@ -16,16 +16,27 @@ from aistorch.errors import AIStorchError
 from aistorch.fetch.address import Address
 from aistorch.fetch.body import Content
 from aistorch.fetch.cluster import Cluster
-from aistorch.fetch.connection import Connection, ConnectionLostError, ObjectChangedError
+from aistorch.fetch.connection import (
+    Connection,
+    ConnectionLostError,
+    NotAsListedError,
+    ObjectChangedError,
+    WrongReplyError,
+)
 from aistorch.fetch.node import DOWN_TIME, Node
 from aistorch.fetch.recovery import GiveUp, Recovery, Step
 from aistorch.fetch.reply import Head
-from aistorch.fetch.request import Request
+from aistorch.fetch.request import UNKNOWN_SIZE, Request
 
 # Requests that one connection carries at once: at this depth a call to the kernel serves about ten small objects.
 PIPELINE_DEPTH = 16
 # Bytes asked for ahead on one connection: larger objects gain nothing from a pipeline and would wait for each other.
 PIPELINE_BYTES = 1 << 20
+# So many objects that are others than were listed show that many are: then requests go one by one, since all that is
+# behind such a one in a pipeline is asked for again.
+_MANY_CHANGED = 4
+# Contents of fewer bytes (a label, a count) are those of many objects, and so tell nothing of whose they are.
+_TELLING = 64
 _POLL = 1.0
 _READ = selectors.EVENT_READ
 _READ_WRITE = selectors.EVENT_READ | selectors.EVENT_WRITE
@@ -36,6 +47,9 @@ class Results(Protocol):
 
     def put(self, request: Request, result: Content | AIStorchError) -> None:
         """Takes the body of an object, or why there is none."""
+
+    def owner(self, checksum: int, size: int, besides: Request) -> Request | None:
+        """Another request of which the listing tells this checksum and this size."""
 
 
 class Transport:
@@ -60,12 +74,14 @@ class Transport:
         self._tie = count()
         self._depth = PIPELINE_DEPTH
         self._connections_per_node = 2
+        self._changed = 0
 
     def shape(self, in_flight: int, mean_size: float) -> None:
         """Spreads so many requests over connections, given the mean size of the objects in bytes."""
         per_node = -(-in_flight // max(1, self._cluster.target_count))
         by_size = int(PIPELINE_BYTES / (mean_size + 1))
-        self._depth = max(1, min(PIPELINE_DEPTH, by_size, -(-per_node // 2)))
+        deepest = PIPELINE_DEPTH if self._changed < _MANY_CHANGED else 1
+        self._depth = max(1, min(deepest, by_size, -(-per_node // 2)))
         self._connections_per_node = max(1, -(-per_node // self._depth))
 
     def submit(self, request: Request) -> None:
@@ -117,21 +133,39 @@ class Transport:
 
     def accept(self, address: Address, request: Request, body: Content, checksum: int | None) -> None:
         """Checks a body; hands it over or has the object read again."""
-        if checksum is not None and self._config.verify and _digest(request, body) != checksum:
-            self._reject(address, request, len(body), checksum)
-        elif checksum is None and len(body) != request.size >= 0 and self._recovery.doubts(request, len(body)):
-            cause = f"{len(body)} bytes without a checksum where {request.size} were listed"
-            self._carry_out(request, self._recovery.after_loss(request, address, cause, truncated=True))
+        if checksum is None:
+            self._accept_unchecked(address, request, body)
+        elif self._config.verify and _digest(request, body) != checksum:
+            cause = f"{len(body)} bytes with another checksum than the {checksum:016x} announced"
+            self._carry_out(request, self._recovery.after_damage(request, address, cause))
         else:
+            # As listed, nearly always; a small object's size is part of what its checksum covers.
+            if checksum != request.checksum:
+                self._compare(request, len(body), checksum)
             self._results.put(request, body)
+
+    def announce(self, request: Request, length: int, checksum: int | None) -> None:
+        """Ends a reply that cannot be the one to its request, before its large body comes."""
+        if request.part is not None:
+            # With a part comes the checksum of the whole or that of the part, as the bucket is set: it tells nothing
+            # here, unless it is that of another object.
+            if checksum is not None and request.checksum not in (0, checksum):
+                self._refuse_content_of_another(request, length, checksum)
+            return
+        if request.ceiling is not None and length > request.ceiling:
+            raise WrongReplyError(f"{length} bytes were announced where {request.size} were listed")
+        if checksum is not None and checksum != request.checksum:
+            self._compare(request, length, checksum)
 
     def accept_part(self, address: Address, request: Request) -> None:
         """Checks a large body once all of its parts are there."""
         body = request.part.body if request.part is not None else None
         if body is None or body.missing or body.stale:
             return
-        # What is announced with a range is the checksum of the whole.
-        self.accept(address, request, body.content, None if body.is_range else body.checksum)
+        if body.is_range:  # what is announced with it is the checksum of the whole
+            self._results.put(request, body.content)
+        else:
+            self.accept(address, request, body.content, body.checksum)
 
     def refuse(self, address: Address, request: Request, head: Head, body: bytes) -> None:
         """Takes the next step after a reply that is not the object."""
@@ -139,9 +173,38 @@ class Transport:
             return
         self._carry_out(request, self._recovery.after_reply(request, address, head, body))
 
-    def _reject(self, address: Address, request: Request, length: int, checksum: int) -> None:
-        cause = f"{length} bytes with another checksum than the {checksum:016x} announced"
-        self._carry_out(request, self._recovery.after_damage(request, address, cause))
+    def _accept_unchecked(self, address: Address, request: Request, body: Content) -> None:
+        """Takes a body without a checksum: where one was listed, it must be that, or come from a second node, too."""
+        if request.checksum:
+            found = _digest(request, body)
+            if found != request.checksum and not self._recovery.confirms(request, len(body), found, besides=address):
+                cause = f"{len(body)} bytes without a checksum, which are not those listed"
+                raise NotAsListedError(cause, len(body), found)
+        elif len(body) != request.size >= 0 and not self._recovery.confirms(request, len(body), None):
+            cause = f"{len(body)} bytes without a checksum where {request.size} were listed"
+            raise NotAsListedError(cause, len(body), None)
+        self._results.put(request, body)
+
+    def _compare(self, request: Request, length: int, checksum: int) -> None:
+        """Sees that a reply whose checksum is not the listed one belongs to its request nevertheless.
+
+        The object may have been overwritten since. But an interim or a doubled reply shifts all that come behind it: so
+        another size or checksum is believed when it comes again, on a connection on which there was nothing else.
+        """
+        if not request.checksum and request.whole_size in (UNKNOWN_SIZE, length):
+            return
+        if not self._recovery.confirms(request, length, checksum):
+            cause = f"{length} bytes came that are not the {request.whole_size} listed"
+            raise NotAsListedError(cause, length, checksum)
+        self._refuse_content_of_another(request, length, checksum)
+        self._changed += 1
+        if self._changed == _MANY_CHANGED:
+            self._depth = 1
+
+    def _refuse_content_of_another(self, request: Request, length: int, checksum: int) -> None:
+        other = self._results.owner(checksum, length, request) if length >= _TELLING else None
+        if other is not None:
+            raise NotAsListedError(f"the bytes of {other.url} came", length, checksum)
 
     # nodes and connections
 
@@ -156,11 +219,21 @@ class Transport:
     def _send_to(self, node: Node) -> None:
         for connection in list(node.connections):
             self._feed(node, connection)
-        while node.waiting and len(node.connections) < self._connections_per_node:
+        while node.waiting and self._has_room(node):
             opened = self._connect(node)
             if opened is None:
                 return
             self._feed(node, opened)
+
+    def _has_room(self, node: Node) -> bool:
+        """Whether one more connection may be made; what wants one of its own has an idle one closed for it."""
+        if len(node.connections) < self._connections_per_node:
+            return True
+        idle = next((each for each in node.connections if not each.pending), None)
+        if idle is None or not node.waiting[0].alone:
+            return False
+        self._drop(node, idle)
+        return True
 
     def _feed(self, node: Node, connection: Connection) -> None:
         try:
@@ -220,10 +293,13 @@ class Transport:
         if request.part is not None and request.part.body.stale:
             return
         request.alone = True
-        if isinstance(lost, ObjectChangedError):
+        if isinstance(lost, NotAsListedError):
+            step = self._recovery.after_other(request, address, str(lost), lost.length, lost.checksum)
+        elif isinstance(lost, ObjectChangedError):
             step = self._recovery.after_change(request, address, str(lost))
         else:
-            step = self._recovery.after_loss(request, address, str(lost), truncated=lost.started)
+            cut = lost.started and not isinstance(lost, WrongReplyError)
+            step = self._recovery.after_loss(request, address, str(lost), truncated=cut)
         self._carry_out(request, step)
 
     def _drop(self, node: Node, connection: Connection) -> None:
@@ -245,7 +321,9 @@ class Transport:
         now = time.monotonic()
         while self._delayed and self._delayed[0][0] <= now:
             _, _, request, address = heapq.heappop(self._delayed)
-            self._node(address).waiting.append(request)
+            waiting = self._node(address).waiting
+            # First what wants a connection of its own: what it brings tells how the others are best read.
+            waiting.appendleft(request) if request.alone else waiting.append(request)
 
     def _patience(self) -> float:
         if not self._delayed:

@@ -25,8 +25,9 @@ class Trouble:
         asked: The node that the request is on its way to.
         asked_at: Monotonic time when it was sent there, or when trouble began.
         arrived: Byte up to which a large object had come when attempts were last counted from 0.
-        odd_length: Bytes of the last body that had another length than listed.
+        odd: Size, checksum and the node of the last reply that was not of the object as it was listed.
         kind: The error to raise in the end.
+        hint: What it advises, where that is not plain from the kind.
     """
 
     line: bytes
@@ -38,9 +39,10 @@ class Trouble:
     status: int = 0
     asked: Address | None = None
     asked_at: float = field(default_factory=time.monotonic)
-    odd_length: int = -1
+    odd: tuple[int, int | None, Address] | None = None
     arrived: int = 0
     kind: type[ReadError] = ReadError
+    hint: str = ""
 
     @property
     def etl(self) -> str:

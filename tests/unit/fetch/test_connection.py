@@ -29,6 +29,9 @@ class Recorder:
 
     replies: list[tuple[int, int, bytes, int | None]] = field(default_factory=list)
 
+    def announce(self, request: Request, length: int, checksum: int | None) -> None:
+        assert request.part is None or request.part.body.size == length
+
     def accept(self, address: Address, request: Request, body: bytes, checksum: int | None) -> None:
         assert address == ADDRESS
         assert type(body) is bytes
@@ -104,6 +107,7 @@ def _noise(size: int) -> bytes:
 
 
 bodies = st.binary(max_size=64) | st.sampled_from([0, 1, 4096, 70_000, LARGE_BODY - 1, LARGE_BODY, 200_000]).map(_noise)
+texts = st.binary(max_size=64) | st.sampled_from([0, 1, 4096, 10_000]).map(_noise)
 errors = st.sampled_from([301, 401, 404, 409, 416, 429, 500, 503])
 
 
@@ -117,7 +121,7 @@ def _odd_headers(body: bytes) -> Reply:
 
 
 def _lower_case(body: bytes) -> Reply:
-    head = f"HTTP/1.1 200 \r\ncontent-length: {len(body)}\r\netag: x".encode()
+    head = f"HTTP/1.1 200 \r\nais-version: 1\r\ncontent-length: {len(body)}\r\netag: x".encode()
     return Reply(head + b"\r\n\r\n" + body, 200, body)
 
 
@@ -130,6 +134,7 @@ def _chunked(status: int, chunks: list[bytes], trailer: str) -> Reply:
     return Reply(chunked(status, chunks, trailer=trailer), status, b"".join(chunks))
 
 
+trailers = st.sampled_from(["", "X-Trailer: yes\r\n"])
 replies = st.one_of(
     bodies.map(_stored),
     bodies.map(_stored),
@@ -138,11 +143,12 @@ replies = st.one_of(
     bodies.map(_other_checksum),
     st.builds(
         _chunked,
-        st.just(200) | errors,
+        st.just(200),
         st.lists(bodies.filter(bool), max_size=4),
-        st.sampled_from(["", "X-Trailer: yes\r\n"]),
+        trailers,
     ),
-    st.builds(lambda status, body: Reply(plain(status, body), status, body), errors, bodies),
+    st.builds(_chunked, errors, st.lists(texts.filter(bool), max_size=4), trailers),
+    st.builds(lambda status, body: Reply(plain(status, body), status, body), errors, texts),
     st.just(Reply(b"HTTP/1.1 204 No Content\r\nX: y\r\n\r\n", 204, b"")),
 )
 
