@@ -16,26 +16,33 @@ class RetryPolicy:
 
     Attributes:
         attempts: Requests made for one object before giving up, the first one included; with the pauses between them,
-            12 last about half a minute, in which a node can be started again.
+            30 last about as long as `patience`.
         backoff: Seconds waited before the second attempt; doubled for each one after it.
         backoff_max: Seconds, the most that is waited between two attempts.
         connect_timeout: Seconds for a connection to be accepted.
         read_timeout: Seconds without a byte arriving after which a request counts as lost.
+        patience: Seconds from its first failure on in which an object is tried again, whatever fails. As long it is
+            waited for where the target that it was listed on has left the cluster, or where it is missing while targets
+            come and go; that is not counted in `attempts`. What arrives a megabyte and more at a time is not given up.
+        min_rate: Bytes a second that a reply must bring in the mean once it has been due for `read_timeout`, or it
+            counts as lost; 0 for no such limit.
     """
 
-    attempts: int = 12
+    attempts: int = 30
     backoff: float = 0.1
     backoff_max: float = 5.0
     connect_timeout: float = 3.0
     read_timeout: float = 20.0
+    patience: float = 120.0
+    min_rate: int = 1000
 
     def __post_init__(self) -> None:
         if self.attempts < 1:
             raise InvalidArgumentError(f"RetryPolicy.attempts is {self.attempts}; it must be 1 or more")
-        for name in ("backoff", "backoff_max", "connect_timeout", "read_timeout"):
+        for name in ("backoff", "backoff_max", "connect_timeout", "read_timeout", "patience", "min_rate"):
             value = getattr(self, name)
-            if value < 0:
-                raise InvalidArgumentError(f"RetryPolicy.{name} is {value}; seconds cannot be negative")
+            if not value >= 0:
+                raise InvalidArgumentError(f"RetryPolicy.{name} is {value}; it cannot be negative")
 
     def delay(self, attempt: int) -> float:
         """Seconds to wait after failed attempt number `attempt` (the first is 1)."""

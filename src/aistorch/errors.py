@@ -53,6 +53,10 @@ class OversizedSampleWarning(AIStorchWarning):
     """Samples are left out since they are larger than a batch may be."""
 
 
+class SlowReadWarning(AIStorchWarning):
+    """A read has been waited for longer than usual; the text says for which object, how long, and why."""
+
+
 class MissingExtraError(AIStorchError, ImportError):
     """A feature needs packages that were not installed."""
 

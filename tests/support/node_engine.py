@@ -17,7 +17,7 @@ from aistorch.fetch.settings import ClusterSettings
 from tests.support.replies import cluster_map, plain, stored
 from tests.support.scripted_node import Asked, ScriptedNode
 
-QUICK = RetryPolicy(attempts=4, backoff=0.01, backoff_max=0.02, connect_timeout=2.0, read_timeout=10.0)
+QUICK = RetryPolicy(attempts=4, backoff=0.01, backoff_max=0.02, connect_timeout=2.0, read_timeout=10.0, patience=5.0)
 
 
 def name_of(number: int, size: int) -> str:

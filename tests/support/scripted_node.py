@@ -13,6 +13,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from aistorch.fetch.address import Address
 
+NO_JOBS = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]"
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
@@ -40,6 +41,10 @@ class Asked:
     @property
     def wants_map(self) -> bool:
         return self.query.get("what") == "smap"
+
+    @property
+    def asks_for_jobs(self) -> bool:
+        return self.query.get("what") == "running_all"
 
 
 class Wire:
@@ -98,7 +103,7 @@ def answering(answer: Callable[[Asked], bytes]) -> Talk:
 
     def talk(wire: Wire) -> None:
         for asked in wire.requests():
-            reply = answer(asked)
+            reply = NO_JOBS if asked.asks_for_jobs else answer(asked)
             if not reply:
                 wire.end()
                 return
@@ -130,7 +135,7 @@ class ScriptedNode:
 
     def objects(self) -> list[Asked]:
         """The requests for objects."""
-        return [asked for asked in self.asked if not asked.wants_map]
+        return [asked for asked in self.asked if not asked.wants_map and not asked.asks_for_jobs]
 
     def __enter__(self) -> ScriptedNode:
         thread = Thread(target=self._accept, daemon=True)

@@ -24,10 +24,11 @@ class Address(NamedTuple):
         """
         try:
             parts = urlsplit(url)
-            scheme, host, port = parts.scheme, parts.hostname, parts.port
-        except ValueError:  # a port that is no number, half an IPv6 address
-            scheme, host, port = "", None, None
-        if scheme not in ("http", "https") or not host:
+            scheme, port = parts.scheme, parts.port
+            host = (parts.hostname or "").encode("ascii" if ":" in (parts.hostname or "") else "idna").decode()
+        except ValueError:  # a port that is no number, half an IPv6 address, a name that no host can have
+            scheme, host, port = "", "", None
+        if scheme not in ("http", "https") or not host or port == 0:
             raise InvalidArgumentError(f"{url!r} is no endpoint; write it as http://host:port")
         tls = scheme == "https"
         return cls(host, port or (443 if tls else 80), tls)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import json
 import re
 import threading
 import time
@@ -21,6 +22,14 @@ from aistorch.fetch.settings import ClusterSettings
 
 # A map is asked for again at most this often, however many reads fail meanwhile.
 REFRESH_INTERVAL = 1.0
+# Seconds between two requests for a map that cannot be had, at most.
+LONGEST_INTERVAL = 30.0
+# Seconds after a change of the map in which data may be about to move: a rebalance begins 2 s after a target joined.
+SETTLING = 10.0
+_LONGEST_ANSWER = 64 << 20
+_REBALANCE = json.dumps({"kind": "rebalance", "node": "", "show_active": True})
+# What the proxy says when a node does not answer it.
+_CALL_FAILED = b"ErrFailedTo"
 _SMAP, _ETLS = TypeAdapter(Smap), TypeAdapter(list[ETLInfo])
 # Targets know nothing of an ETL that is starting, and learn a moment later than the proxy that it runs.
 _ETL_STAGES = ("Initializing", "Running")
@@ -52,7 +61,12 @@ class Cluster:
         self._targets: dict[str, Address] = {}
         self._hosts: set[str] = set()
         self._placement = Placement({})
-        self._asked = float("-inf")
+        self._known: frozenset[str] = frozenset()
+        self._missed: dict[str, float] = {}
+        self._fetched = self._changed = self._not_before = float("-inf")
+        self._failed = 0
+        self._rebalance_asked = float("-inf")
+        self._rebalances = False
         self._expected_etls: set[str] = set()
         self._etls_asked = float("-inf")
         self._lock = threading.Lock()
@@ -80,25 +94,40 @@ class Cluster:
         return self._placement
 
     def refresh(self, newer_than: float = float("-inf")) -> bool:
-        """Asks for the map, unless that was just done; returns whether it is another one than before.
+        """Asks for the map, unless that was just done; returns whether there is one of after `newer_than`.
 
         A map that cannot be had is no error here: reads go through the proxy, and say what is wrong if that fails, too.
+        While it cannot be had it is asked for less and less often, since each time may cost a timeout.
 
         Args:
             newer_than: Monotonic time; a map that was asked for before it does not do, however fresh it is.
         """
         with self._lock:
             now = time.monotonic()
-            if now - self._asked < REFRESH_INTERVAL and self._asked >= newer_than:
-                return False
-            self._asked = now
-            text = self._get("daemon?what=smap")
-            smap = _parsed(_SMAP, text)
-            if smap is None or int(smap.version or 0) == self.version:
-                return False
-            self._adopt(smap)
-            self._hosts = set(_hosts(text))
+            fresh = now - self._fetched < REFRESH_INTERVAL and self._fetched >= newer_than
+            if not fresh and now >= self._not_before:
+                fresh = self._fetch(now)
+            return fresh
+
+    def away_since(self, target: str) -> float | None:
+        """When a target was first missed in the map; None where it is there, or where there is no map."""
+        if not self.version or target in self._known:
+            return None
+        with self._lock:
+            return self._missed.setdefault(target, time.monotonic())
+
+    def is_settled(self, patience: float) -> bool:
+        """Whether all is where the map says: no node has come of late or gone within `patience`, and no data moves."""
+        if not self.version:  # nobody may tell: with AuthN, administrators alone are told
             return True
+        now = time.monotonic()
+        if now - self._changed < SETTLING or any(now - since < patience for since in self._missed.values()):
+            return False
+        return not self._is_rebalancing()
+
+    def another(self, besides: Address) -> Address | None:
+        """A target that listens elsewhere."""
+        return next((address for address in self._targets.values() if address != besides), None)
 
     def expects_etl(self, name: str) -> bool:
         """Whether an ETL starts or runs, as the cluster tells or told a moment ago.
@@ -114,19 +143,54 @@ class Cluster:
                 self._expected_etls = {each.id for each in listed if each.stage in _ETL_STAGES}
             return name in self._expected_etls
 
+    def _fetch(self, now: float) -> bool:
+        text = self._get("daemon?what=smap")
+        smap = _parsed(_SMAP, text)
+        try:
+            if smap is None:
+                raise ValueError("no map came")
+            if int(smap.version or 0) != self.version:
+                self._adopt(smap)
+                self._hosts = set(_hosts(text))
+        except (ValueError, OverflowError):  # of a version or a digest that is no such number
+            self._failed += 1
+            self._not_before = time.monotonic() + min(REFRESH_INTERVAL * 2**self._failed, LONGEST_INTERVAL)
+            return False
+        self._failed, self._fetched = 0, now
+        return True
+
+    def _is_rebalancing(self) -> bool:
+        with self._lock:
+            now = time.monotonic()
+            if now - self._rebalance_asked >= REFRESH_INTERVAL:
+                self._rebalance_asked = now
+                answer = self._get("cluster?what=running_all", _REBALANCE)
+                self._rebalances = (answer.startswith(b"[") and b"rebalance" in answer) or _CALL_FAILED in answer
+            return self._rebalances
+
     def _adopt(self, smap: Smap) -> None:
         usable = {tid: node for tid, node in smap.tmap.items() if not node.in_maint_or_decomm()}
         addresses = {tid: _address(node) for tid, node in usable.items()}
+        placement = Placement({tid: node.id_digest for tid, node in usable.items()})
+        version = int(smap.version or 0)
+        # From here on nothing can fail.
+        if self.version:
+            self._changed = time.monotonic()
+        self._missed |= dict.fromkeys(self._known - self._missed.keys(), time.monotonic())
+        self._missed = {tid: since for tid, since in self._missed.items() if tid not in usable}
+        self._known = frozenset(usable)
         self._targets = {tid: address for tid, address in addresses.items() if address}
-        self._placement = Placement({tid: node.id_digest for tid, node in usable.items()})
+        self._placement = placement
         self.target_count = len(usable)
-        self.version = int(smap.version or 0)
+        self.version = version
 
-    def _get(self, path: str) -> bytes:
-        """What the proxy answers; empty if it does not, or with an error."""
+    def _get(self, path: str, message: str = "") -> bytes:
+        """What the proxy answers, an error's text included; empty if it does not answer."""
         # Not through the SDK's client: with a node gone it retries for 44 to 90 s, and samples wait for this answer.
         settings, endpoint = self.settings, self.settings.endpoint
-        headers = {"Authorization": f"Bearer {settings.token}"} if settings.token else {}
+        headers = {"Content-Type": "application/json"}
+        if settings.token:
+            headers["Authorization"] = f"Bearer {settings.token}"
         timeout = settings.connect_timeout or REFRESH_INTERVAL
         connection: http.client.HTTPConnection
         if endpoint.tls:
@@ -136,10 +200,9 @@ class Cluster:
         else:
             connection = http.client.HTTPConnection(endpoint.host, endpoint.port, timeout=timeout)
         try:
-            connection.request("GET", f"{settings.path}/{path}", headers=headers)
-            reply = connection.getresponse()
-            return reply.read() if reply.status == 200 else b""
-        except (OSError, http.client.HTTPException):
+            connection.request("GET", f"{settings.path}/{path}", message or None, headers)
+            return connection.getresponse().read(_LONGEST_ANSWER)
+        except (OSError, ValueError, http.client.HTTPException):
             return b""
         finally:
             connection.close()

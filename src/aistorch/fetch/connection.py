@@ -12,6 +12,7 @@ import xxhash
 
 from aistorch.fetch.address import Address
 from aistorch.fetch.body import Body, Part
+from aistorch.fetch.losses import ConnectionLostError, ObjectChangedError, WrongReplyError
 from aistorch.fetch.reply import BodyReader, Head, MalformedReplyError, parse_head
 from aistorch.fetch.request import Request
 from aistorch.fetch.settings import ClusterSettings
@@ -23,38 +24,6 @@ HEAD_SIZE = 1 << 12
 LARGE_BODY = 1 << 18
 # Bytes of an error's text, or of a page that is not AIStore's, that are taken.
 TEXT_LIMIT = 1 << 16
-
-
-class ConnectionLostError(Exception):
-    """The connection ended or broke while a reply was due. The text says how; `started` whether the reply had begun."""
-
-    def __init__(self, cause: str, started: bool) -> None:
-        super().__init__(cause)
-        self.started = started
-
-
-class WrongReplyError(ConnectionLostError):
-    """The reply that was due cannot be the one to the request; what comes behind it is not believed either."""
-
-    def __init__(self, cause: str) -> None:
-        super().__init__(cause, started=True)
-
-
-class ObjectChangedError(WrongReplyError):
-    """The rest of an object was asked for and belongs to another version of it; the connection is of no more use."""
-
-
-class NotAsListedError(WrongReplyError):
-    """The reply is of another object, or of another version of it than was listed.
-
-    Attributes:
-        length: Bytes of the whole object that came.
-        checksum: Its xxh64, as far as that is known.
-    """
-
-    def __init__(self, cause: str, length: int, checksum: int | None) -> None:
-        super().__init__(cause)
-        self.length, self.checksum = length, checksum
 
 
 class ReplyHandler(Protocol):
@@ -82,6 +51,7 @@ class Connection:
     Attributes:
         pending: Requests sent, oldest first.
         heard: Monotonic time of the last sign of life.
+        due: Monotonic time since which the reply that is due next is the one that is due next.
         served: Replies received.
     """
 
@@ -90,10 +60,12 @@ class Connection:
         "_held",
         "_outgoing",
         "_part",
+        "_part_from",
         "_reader",
         "_tail",
         "_verify",
         "address",
+        "due",
         "heard",
         "pending",
         "served",
@@ -104,7 +76,7 @@ class Connection:
         self.address = address
         self.sock = sock
         self.pending: deque[Request] = deque()
-        self.heard = time.monotonic()
+        self.heard = self.due = time.monotonic()
         self.served = 0
         self._tail = tail
         self._verify = verify
@@ -112,6 +84,7 @@ class Connection:
         self._held = b""
         self._head: Head | None = None
         self._part: Part | None = None
+        self._part_from = 0
         self._reader: BodyReader | None = None
 
     @classmethod
@@ -146,7 +119,7 @@ class Connection:
             ConnectionLostError: The connection broke.
         """
         if not self.pending:
-            self.heard = time.monotonic()
+            self.heard = self.due = time.monotonic()
         self.pending.extend(requests)
         tail = self._tail
         self._outgoing += tail.join([request.line for request in requests]) + tail
@@ -172,6 +145,7 @@ class Connection:
         Raises:
             ConnectionLostError: The connection ended or broke, or speaks no HTTP.
         """
+        served = self.served
         try:
             if self._part is None:
                 self._receive_replies(handler)
@@ -179,12 +153,20 @@ class Connection:
             if self._part is not None:  # more of a large body has come than its head, mostly
                 self._receive_part(self._part, handler)
                 self.heard = time.monotonic()
+            if self.served != served:
+                self.due = self.heard
         except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
             return
         except MalformedReplyError as error:
             raise ConnectionLostError(str(error), started=True) from error
         except OSError as error:
             raise self._lost(error) from error
+
+    @property
+    def arrived(self) -> int:
+        """Bytes that have come of the reply that is due next."""
+        of_part = self._part.at - self._part_from if self._part is not None else 0
+        return len(self._held) + of_part + (self._reader.size if self._reader is not None else 0)
 
     def has_buffered(self) -> bool:
         """Whether TLS has decrypted bytes that the socket will not announce any more."""
@@ -305,6 +287,7 @@ class Connection:
             part.body.checksum, part.body.version = head.checksum, head.version
         elif head.version != part.body.version:
             raise ObjectChangedError("its checksum is another one than before")
+        self._part_from = part.at
         part.fill(data)
         self._part = part
 

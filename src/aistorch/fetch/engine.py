@@ -7,10 +7,11 @@ to all that is in flight arrive in the sockets' buffers, and no thread competes 
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Iterable, Iterator
 
 from aistorch.config import ReadConfig
-from aistorch.errors import AIStorchError
+from aistorch.errors import AIStorchError, ReadError, SlowReadWarning
 from aistorch.fetch.body import Content
 from aistorch.fetch.cluster import Cluster
 from aistorch.fetch.request import UNKNOWN_SIZE, Request
@@ -21,6 +22,8 @@ from aistorch.fetch.window import Window
 RUN_LENGTH = 32
 # An object of which nobody told any size is taken to be this large until it is there.
 ASSUMED_SIZE = 1 << 18
+# Seconds after which it is told that, and for what, the consumer has to wait; and then after each so many.
+TELLING_AFTER, TELLING_AGAIN = 10.0, 30.0
 # Ranges that an object is split into from `ReadConfig.split_from` on, in bytes.
 PART_SIZE = 8 << 20
 # A run holds at most this fraction of the byte budget, or one object.
@@ -138,10 +141,22 @@ class Engine:
             admitted[request.position] = request
             self._bytes += size
             self._mean_size += (size - self._mean_size) / _MEAN_OF if self._mean_size else size
-            for piece in self._pieces(request):
-                self._transport.submit(piece)
+            try:
+                for piece in self._pieces(request):
+                    self._transport.submit(piece)
+            except BaseException as error:
+                # Never sent, or not all of it: to wait for it would be to wait for ever.
+                del admitted[request.position]
+                raise self._translated(request, error) from error
         self._transport.shape(self._window.in_flight, self._mean_size)
         return True
+
+    @staticmethod
+    def _translated(request: Request, error: BaseException) -> BaseException:
+        if not isinstance(error, MemoryError | OverflowError):
+            return error
+        cause = f"it has {request.size} bytes, more than there is memory for"
+        return ReadError(request.url, causes=[cause], hint="Large shards are streamed by AISShardReader")
 
     def _pieces(self, request: Request) -> list[Request]:
         if request.size < self._split_from or request.size == UNKNOWN_SIZE or request.part is not None:
@@ -168,12 +183,25 @@ class Engine:
 
     def _wait(self, position: int | None) -> float:
         """Waits for the result at a position, or for any; returns the seconds it took."""
-        began = time.monotonic()
+        began = now = time.monotonic()
+        tell_at = began + TELLING_AFTER
         results, transport = self._results, self._transport
         while position not in results if position is not None else not results:
             transport.wait()
             transport.send()
-        return time.monotonic() - began
+            now = time.monotonic()
+            if now >= tell_at:
+                tell_at = now + TELLING_AGAIN
+                self._tell(position, now - began)
+        return now - began
+
+    def _tell(self, position: int | None, seconds: float) -> None:
+        request = self._admitted[min(self._admitted) if position is None else position]
+        trouble = request.trouble
+        why = "no answer so far"
+        if trouble is not None and trouble.causes:
+            why = ". ".join(filter(None, (trouble.causes[-1], trouble.hint)))
+        warnings.warn(f"{request.url} has been waited for for {seconds:.0f} s: {why}", SlowReadWarning, stacklevel=2)
 
 
 def _assumed(request: Request) -> int:

@@ -35,6 +35,11 @@ _MAX_REDIRECTS = 8
 # So begins what is the transformer's own answer, which it gives to the same object once more, most likely.
 _TRANSFORMER_SAID = "ETL error"
 _TRANSFORM_ATTEMPTS = 2
+_UNSETTLED = (
+    "Targets of the cluster came or went, or it moved data, and it was not found meanwhile: wait until that is over"
+)
+# So a proxy refuses everything between its own start and that of the first target.
+_NO_TARGETS = "no storage targets"
 # A login page stays one.
 _ASTRAY_ATTEMPTS = 3
 _ASTRAY = (
@@ -65,7 +70,8 @@ class Recovery:
     """Decides; it sends nothing itself.
 
     The order of things is that of the protocol: the target that the index names, then the proxy with a fresh map of the
-    cluster, then again after a pause. A 404 is believed only from the proxy, or from where the proxy sent us.
+    cluster, then again after a pause. A 404 is believed only from the proxy, or from where the proxy sent us, and only
+    while the target that held the object is there and the cluster at rest.
     """
 
     def __init__(self, cluster: Cluster, policy: RetryPolicy) -> None:
@@ -83,6 +89,8 @@ class Recovery:
         trouble.status = head.status
         if head.status in _REDIRECTS:
             return self._follow(request, trouble, asked, head)
+        if asked == trouble.elsewhere == trouble.asked:  # it has nothing to make the object of, which says nothing
+            return self._again(request, trouble)
         from_target = self._from_listed_target(trouble, asked)
         if head.status in _DENIED:
             return self._denied(request, trouble, from_target)
@@ -100,6 +108,8 @@ class Recovery:
             return self._missing(request, trouble, message)
         if trouble.etl:
             trouble.kind = TransformError
+        if head.status == 400 and (_NO_TARGETS in message or not self._is_settled(trouble)):
+            return self._wait(request, trouble, trouble.began, _UNSETTLED)
         if head.status == 501 or (400 <= head.status < 500 and head.status not in (409, *_BUSY)):
             return GiveUp(self._error(request, trouble))
         return self._again(request, trouble)
@@ -145,25 +155,46 @@ class Recovery:
             request.part = None
 
     def after_loss(self, request: Request, asked: Address, cause: str, truncated: bool = False) -> Step:
-        """The next step after a connection that could not be made, or ended before the reply did."""
+        """The next step after a connection that ended before the reply did."""
         return self._after_failure(request, asked, cause, TruncatedReadError if truncated else ReadError)
+
+    def after_refusal(self, request: Request, asked: Address, cause: str) -> Step:
+        """The next step after a connection that could not be made."""
+        step = self._after_failure(request, asked, cause, ReadError)
+        redirected = isinstance(step, Retry) and step.delay and asked != self._cluster.settings.endpoint
+        return (redirected and self._elsewhere(request, self._trouble(request), asked)) or step
 
     def _after_failure(self, request: Request, asked: Address, cause: str, kind: type[ReadError]) -> Step:
         trouble = self._trouble(request)
         trouble.kind = kind
         if request.part is not None and request.part.at - trouble.arrived >= _PROGRESS:
             # What arrives in large pieces does arrive: only failures without progress are counted.
-            trouble.arrived, trouble.attempts = request.part.at, 0
+            trouble.arrived, trouble.attempts, trouble.waits = request.part.at, 0, 0
+            trouble.began = time.monotonic()
         self._note(trouble, f"{asked}: {cause}")
         if self._from_listed_target(trouble, asked):
             return self._ask_proxy(request, trouble, delay=0.0)
         return self._again(request, trouble)
 
+    def _elsewhere(self, request: Request, trouble: Trouble, asked: Address) -> Step | None:
+        """A read from any other target, once, where the one that the proxy sent us to does not answer.
+
+        Where the bucket keeps slices or copies on several targets (`ec`), each of them can make the object of what the
+        others have, and the proxy takes half a minute to notice that a target has gone.
+        """
+        other = self._cluster.another(asked)
+        if trouble.elsewhere or request.is_derived or not other or not self._cluster.direct:
+            return None
+        trouble.elsewhere = trouble.asked = other
+        trouble.asked_at = time.monotonic()
+        request.aim(trouble.line)
+        return Retry(other)
+
     def _trouble(self, request: Request) -> Trouble:
         if request.trouble is None:
             if not self._cluster.version:
                 self._cluster.refresh()
-            request.trouble = Trouble(request.aimed_at, self._cluster.version, self._cluster.target_count)
+            request.trouble = Trouble(request.aimed_at)
         return request.trouble
 
     def _note(self, trouble: Trouble, cause: str) -> None:
@@ -177,13 +208,24 @@ class Recovery:
         """Whether that was the direct read, which only tells that the object is not to be had there."""
         return trouble.asked is None and asked != self._cluster.settings.endpoint
 
+    def _is_over(self, trouble: Trouble) -> bool:
+        """Whether a request has been tried as often or for as long as the policy says."""
+        failed = trouble.attempts - trouble.waits
+        return failed >= self._policy.attempts or time.monotonic() - trouble.began >= self._policy.patience
+
     def _again(self, request: Request, trouble: Trouble) -> Step:
-        if trouble.attempts >= self._policy.attempts:
-            return GiveUp(self._error(request, trouble))
         return self._ask_proxy(request, trouble, self._policy.delay(trouble.attempts))
 
+    def _wait(self, request: Request, trouble: Trouble, since: float, why: str) -> Step:
+        """Asks again for what is missing while nodes come and go, as long as patience lasts since that began."""
+        trouble.hint = why
+        if time.monotonic() - since >= self._policy.patience:
+            return GiveUp(self._error(request, trouble))
+        trouble.waits += 1
+        return self._to_proxy(request, trouble, self._policy.delay(trouble.waits))
+
     def _ask_proxy(self, request: Request, trouble: Trouble, delay: float) -> Step:
-        if trouble.attempts >= self._policy.attempts:
+        if self._is_over(trouble):
             return GiveUp(self._error(request, trouble))
         return self._to_proxy(request, trouble, delay)
 
@@ -249,6 +291,8 @@ class Recovery:
     def _missing(self, request: Request, trouble: Trouble, message: str) -> Step:
         trouble.kind = ObjectNotFoundError
         if "bucket " in message and "does not exist" in message and request.url not in message:
+            if not self._is_settled(trouble):  # a proxy that has just been started may know of none yet
+                return self._wait(request, trouble, trouble.began, _UNSETTLED)
             bucket = request.bucket.rstrip("/")
             return GiveUp(BucketNotFoundError(f"bucket {bucket} does not exist (any more): {message}", 404))
         if trouble.etl and request.url not in message:
@@ -260,27 +304,29 @@ class Recovery:
             # The reply may be that to another request: one to this one alone tells.
             request.alone = True
             return self._to_proxy(request, trouble, delay=0.0)
-        # The map may have changed while the request was under way.
-        self._cluster.refresh(newer_than=trouble.asked_at)
-        if self._cluster.version != trouble.map_version:
-            # A node came or went: what is missing now may be back after the rebalance.
-            return self._again(request, trouble)
+        if request.target and (away := self._away_since(request.target, trouble)) is not None:
+            why = f"The target t[{request.target}] that held it has left the cluster"
+            return self._wait(request, trouble, away, why)
+        if not self._is_settled(trouble):
+            return self._wait(request, trouble, trouble.began, _UNSETTLED)
+        trouble.hint = "It was listed or named, so it has been deleted since; make the dataset anew"
         return GiveUp(self._error(request, trouble))
 
-    def _error(self, request: Request, trouble: Trouble) -> ReadError:
-        return trouble.kind(request.url, trouble.attempts, trouble.causes, trouble.status, self._hint(trouble))
+    def _away_since(self, target: str, trouble: Trouble) -> float | None:
+        # What the map said before the request was under way is of no use.
+        self._cluster.refresh(newer_than=trouble.asked_at)
+        return self._cluster.away_since(target)
 
-    def _hint(self, trouble: Trouble) -> str:
-        if trouble.hint:
-            return trouble.hint
+    def _is_settled(self, trouble: Trouble) -> bool:
+        """Whether a refusal is final, since the cluster that gave it is as it should be."""
+        known = self._cluster.refresh(newer_than=trouble.asked_at) or not self._cluster.version
+        return known and self._cluster.is_settled(self._policy.patience)
+
+    def _error(self, request: Request, trouble: Trouble) -> ReadError:
+        hint = trouble.hint
         if trouble.kind is TransformError:
-            return f"See whether the ETL {trouble.etl!r} runs, and what its log says"
-        if trouble.kind is not ObjectNotFoundError:
-            return ""
-        lost = trouble.targets - self._cluster.target_count
-        if lost > 0:
-            return f"The cluster has lost {lost} of its {trouble.targets} targets: wait until it is whole again"
-        return "It was listed or named, so it has been deleted since; make the dataset anew"
+            hint = f"See whether the ETL {trouble.etl!r} runs, and what its log says"
+        return trouble.kind(request.url, trouble.attempts, trouble.causes, trouble.status, hint)
 
 
 def _message(body: bytes) -> str:

@@ -7,49 +7,26 @@ import selectors
 import time
 from collections import deque
 from itertools import count
-from typing import Protocol
-
-import xxhash
 
 from aistorch.config import ReadConfig
-from aistorch.errors import AIStorchError
 from aistorch.fetch.address import Address
 from aistorch.fetch.body import Content
+from aistorch.fetch.checks import Checks, Results, digest_of
 from aistorch.fetch.cluster import Cluster
-from aistorch.fetch.connection import (
-    Connection,
-    ConnectionLostError,
-    NotAsListedError,
-    ObjectChangedError,
-    WrongReplyError,
-)
+from aistorch.fetch.connection import Connection
+from aistorch.fetch.losses import ConnectionLostError, NotAsListedError, ObjectChangedError, WrongReplyError
 from aistorch.fetch.node import DOWN_TIME, Node
 from aistorch.fetch.recovery import GiveUp, Recovery, Step
 from aistorch.fetch.reply import Head
-from aistorch.fetch.request import UNKNOWN_SIZE, Request
+from aistorch.fetch.request import Request
 
 # Requests that one connection carries at once: at this depth a call to the kernel serves about ten small objects.
 PIPELINE_DEPTH = 16
 # Bytes asked for ahead on one connection: larger objects gain nothing from a pipeline and would wait for each other.
 PIPELINE_BYTES = 1 << 20
-# So many objects that are others than were listed show that many are: then requests go one by one, since all that is
-# behind such a one in a pipeline is asked for again.
-_MANY_CHANGED = 4
-# Contents of fewer bytes (a label, a count) are those of many objects, and so tell nothing of whose they are.
-_TELLING = 64
 _POLL = 1.0
 _READ = selectors.EVENT_READ
 _READ_WRITE = selectors.EVENT_READ | selectors.EVENT_WRITE
-
-
-class Results(Protocol):
-    """Who takes what was read."""
-
-    def put(self, request: Request, result: Content | AIStorchError) -> None:
-        """Takes the body of an object, or why there is none."""
-
-    def owner(self, checksum: int, size: int, besides: Request) -> Request | None:
-        """Another request of which the listing tells this checksum and this size."""
 
 
 class Transport:
@@ -66,6 +43,7 @@ class Transport:
         self._config = config
         self._results = results
         self._recovery = Recovery(cluster, config.retry)
+        self._checks = Checks(self._recovery, results)
         self._read_timeout = config.retry.read_timeout or cluster.settings.read_timeout or float("inf")
         self._connect_timeout = config.retry.connect_timeout or cluster.settings.connect_timeout
         self._selector = selectors.DefaultSelector()
@@ -74,14 +52,13 @@ class Transport:
         self._tie = count()
         self._depth = PIPELINE_DEPTH
         self._connections_per_node = 2
-        self._changed = 0
+        self._looked = 0.0
 
     def shape(self, in_flight: int, mean_size: float) -> None:
         """Spreads so many requests over connections, given the mean size of the objects in bytes."""
         per_node = -(-in_flight // max(1, self._cluster.target_count))
         by_size = int(PIPELINE_BYTES / (mean_size + 1))
-        deepest = PIPELINE_DEPTH if self._changed < _MANY_CHANGED else 1
-        self._depth = max(1, min(deepest, by_size, -(-per_node // 2)))
+        self._depth = max(1, min(PIPELINE_DEPTH, by_size, -(-per_node // 2)))
         self._connections_per_node = max(1, -(-per_node // self._depth))
 
     def submit(self, request: Request) -> None:
@@ -109,8 +86,10 @@ class Transport:
         for key, mask in events:
             node, connection = key.data
             self._handle(node, connection, mask)
-        if not events:
-            self._end_silent()
+        now = time.monotonic()
+        if not events or now - self._looked >= _POLL:
+            self._looked = now
+            self._end_late(now)
 
     def abandon(self) -> None:
         """Forgets all requests; connections with replies due are closed, the others kept for the next stream."""
@@ -134,28 +113,20 @@ class Transport:
     def accept(self, address: Address, request: Request, body: Content, checksum: int | None) -> None:
         """Checks a body; hands it over or has the object read again."""
         if checksum is None:
-            self._accept_unchecked(address, request, body)
-        elif self._config.verify and _digest(request, body) != checksum:
+            self._checks.unchecked(address, request, body)
+            self._results.put(request, body)
+        elif self._config.verify and digest_of(request, body) != checksum:
             cause = f"{len(body)} bytes with another checksum than the {checksum:016x} announced"
             self._carry_out(request, self._recovery.after_damage(request, address, cause))
         else:
             # As listed, nearly always; a small object's size is part of what its checksum covers.
             if checksum != request.checksum:
-                self._compare(request, len(body), checksum)
+                self._checks.differing(request, len(body), checksum)
             self._results.put(request, body)
 
     def announce(self, request: Request, length: int, checksum: int | None) -> None:
         """Ends a reply that cannot be the one to its request, before its large body comes."""
-        if request.part is not None:
-            # With a part comes the checksum of the whole or that of the part, as the bucket is set: it tells nothing
-            # here, unless it is that of another object.
-            if checksum is not None and request.checksum not in (0, checksum):
-                self._refuse_content_of_another(request, length, checksum)
-            return
-        if request.ceiling is not None and length > request.ceiling:
-            raise WrongReplyError(f"{length} bytes were announced where {request.size} were listed")
-        if checksum is not None and checksum != request.checksum:
-            self._compare(request, length, checksum)
+        self._checks.announced(request, length, checksum)
 
     def accept_part(self, address: Address, request: Request) -> None:
         """Checks a large body once all of its parts are there."""
@@ -172,39 +143,6 @@ class Transport:
         if request.part is not None and request.part.body.stale:
             return
         self._carry_out(request, self._recovery.after_reply(request, address, head, body))
-
-    def _accept_unchecked(self, address: Address, request: Request, body: Content) -> None:
-        """Takes a body without a checksum: where one was listed, it must be that, or come from a second node, too."""
-        if request.checksum:
-            found = _digest(request, body)
-            if found != request.checksum and not self._recovery.confirms(request, len(body), found, besides=address):
-                cause = f"{len(body)} bytes without a checksum, which are not those listed"
-                raise NotAsListedError(cause, len(body), found)
-        elif len(body) != request.size >= 0 and not self._recovery.confirms(request, len(body), None):
-            cause = f"{len(body)} bytes without a checksum where {request.size} were listed"
-            raise NotAsListedError(cause, len(body), None)
-        self._results.put(request, body)
-
-    def _compare(self, request: Request, length: int, checksum: int) -> None:
-        """Sees that a reply whose checksum is not the listed one belongs to its request nevertheless.
-
-        The object may have been overwritten since. But an interim or a doubled reply shifts all that come behind it: so
-        another size or checksum is believed when it comes again, on a connection on which there was nothing else.
-        """
-        if not request.checksum and request.whole_size in (UNKNOWN_SIZE, length):
-            return
-        if not self._recovery.confirms(request, length, checksum):
-            cause = f"{length} bytes came that are not the {request.whole_size} listed"
-            raise NotAsListedError(cause, length, checksum)
-        self._refuse_content_of_another(request, length, checksum)
-        self._changed += 1
-        if self._changed == _MANY_CHANGED:
-            self._depth = 1
-
-    def _refuse_content_of_another(self, request: Request, length: int, checksum: int) -> None:
-        other = self._results.owner(checksum, length, request) if length >= _TELLING else None
-        if other is not None:
-            raise NotAsListedError(f"the bytes of {other.url} came", length, checksum)
 
     # nodes and connections
 
@@ -237,7 +175,7 @@ class Transport:
 
     def _feed(self, node: Node, connection: Connection) -> None:
         try:
-            node.feed(connection, self._depth)
+            node.feed(connection, 1 if self._checks.many_differ else self._depth)
         except ConnectionLostError as lost:
             self._lose(node, connection, lost)
         else:
@@ -249,10 +187,10 @@ class Transport:
             connection = Connection.open(
                 node.address, node.tail, self._cluster.settings, self._connect_timeout, self._config.verify
             )
-        except OSError as error:
+        except (OSError, ValueError, OverflowError) as error:  # or a host or a port that cannot be
             if not node.connections:
                 node.down_until = time.monotonic() + DOWN_TIME
-                self._refuse_waiting(node, f"cannot connect ({error.strerror or error})")
+                self._refuse_waiting(node, f"cannot connect ({getattr(error, 'strerror', None) or error})")
             return None
         node.down_until = 0.0
         node.connections.append(connection)
@@ -262,7 +200,7 @@ class Transport:
     def _refuse_waiting(self, node: Node, cause: str) -> None:
         requests, node.waiting = node.waiting, deque()
         for request in requests:
-            self._carry_out(request, self._recovery.after_loss(request, node.address, cause))
+            self._carry_out(request, self._recovery.after_refusal(request, node.address, cause))
 
     def _handle(self, node: Node, connection: Connection, mask: int) -> None:
         try:
@@ -330,16 +268,18 @@ class Transport:
             return _POLL
         return min(_POLL, max(0.0, self._delayed[0][0] - time.monotonic()))
 
-    def _end_silent(self) -> None:
-        """Gives up connections on which a reply has been due for too long."""
-        deadline = time.monotonic() - self._read_timeout
+    def _end_late(self, now: float) -> None:
+        """Gives up connections on which a reply is silent for too long, or comes too slowly."""
         for node in self._nodes.values():
             for connection in list(node.connections):
-                if connection.pending and connection.heard < deadline:
-                    cause = f"no answer for {self._read_timeout:g} s"
+                cause = self._lateness(connection, now) if connection.pending else ""
+                if cause:
                     self._lose(node, connection, ConnectionLostError(cause, connection.reply_has_begun), silent=True)
 
-
-def _digest(request: Request, body: Content) -> int:
-    part = request.part
-    return xxhash.xxh64_intdigest(body) if part is None or part.digest is None else part.digest.intdigest()
+    def _lateness(self, connection: Connection, now: float) -> str:
+        if connection.heard < now - self._read_timeout:
+            return f"no answer for {self._read_timeout:g} s"
+        due, arrived = now - connection.due, connection.arrived
+        if arrived < (due - self._read_timeout) * self._config.retry.min_rate:
+            return f"{arrived} bytes in {due:.0f} s"
+        return ""

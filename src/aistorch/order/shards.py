@@ -132,13 +132,25 @@ class ShardSequence:
 
     def gathers(self, blocks: Iterable[NDArray[np.int64]]) -> Iterator[Gather]:
         """What is read for these positions, a window at a time; without windows, a block at a time."""
-        for block in blocks:
-            if self.window == 1:
+        if self.window == 1:
+            for block in blocks:
                 yield Gather(*self._pieces(block), None)
-                continue
+            return
+        for positions in self._by_window(blocks):
+            found, order = np.unique(self._samples_at(positions), return_inverse=True)
+            yield Gather(*self._pieces(found), order)
+
+    def _by_window(self, blocks: Iterable[NDArray[np.int64]]) -> Iterator[NDArray[np.int64]]:
+        """The same positions, those of a window together."""
+        begun: list[NDArray[np.int64]] = []
+        for block in blocks:
             for positions in np.split(block, np.flatnonzero(np.diff(block // self.window)) + 1):
-                found, order = np.unique(self._samples_at(positions), return_inverse=True)
-                yield Gather(*self._pieces(found), order)
+                if begun and begun[-1][-1] // self.window != positions[0] // self.window:
+                    yield np.concatenate(begun)
+                    begun.clear()
+                begun.append(positions)
+        if begun:
+            yield np.concatenate(begun)
 
     def _samples_at(self, positions: NDArray[np.int64]) -> NDArray[np.int64]:
         """The samples, counted through, at positions of one window."""

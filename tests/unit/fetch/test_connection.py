@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aistorch.fetch.address import Address
-from aistorch.fetch.connection import LARGE_BODY, Connection, ConnectionLostError
+from aistorch.fetch.connection import LARGE_BODY, Connection
+from aistorch.fetch.losses import ConnectionLostError
 from aistorch.fetch.reply import Head
 from aistorch.fetch.request import Request
 from tests.support.replies import chunked, plain, refusal, stored, until_close

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from aistorch.config import ReadConfig, RetryPolicy
 from aistorch.errors import ObjectNotFoundError, ReadError
 from aistorch.fetch import engine as engine_module
+from aistorch.fetch import transport
 from aistorch.fetch.engine import Sample
 from aistorch.fetch.request import Request
 from tests.support.node_engine import QUICK, content_of, engine_for, map_of, name_of, requests_for, serve
@@ -22,7 +23,7 @@ from tests.support.scripted_node import Asked, ScriptedNode, Wire, answering
 NAMES = [
     name_of(number, size) for number, size in enumerate([0, 10, 200, 70_000, 0, 300_000, 4096, 66_000, 100, 300_000])
 ]
-PATIENT = RetryPolicy(attempts=20, backoff=0.0, read_timeout=0.3)
+PATIENT = RetryPolicy(attempts=20, backoff=0.0, read_timeout=0.2)
 INTERIM = [
     b"HTTP/1.1 100 Continue\r\n\r\n",
     b"HTTP/1.1 102 Processing\r\nDate: Sat, 21 Nov 2026 07:00:00 GMT\r\n\r\n",
@@ -88,7 +89,7 @@ disorders = st.lists(
 )
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(script=st.lists(disorders, max_size=5), in_flight=st.sampled_from([1, 8, 40]), in_order=st.booleans())
 def test_no_order_of_replies_gives_an_object_anothers_bytes(
     script: list[list[tuple[str, int]]], in_flight: int, in_order: bool
@@ -112,7 +113,8 @@ def test_no_order_of_replies_gives_an_object_anothers_bytes(
             )
             held = b""
 
-    with ScriptedNode(talk) as node, engine_for(node, ReadConfig(in_flight=in_flight, retry=PATIENT)) as engine:
+    config = ReadConfig(in_flight=in_flight, retry=PATIENT)
+    with patch.object(transport, "_POLL", 0.05), ScriptedNode(talk) as node, engine_for(node, config) as engine:
         found = [sample for run in engine.stream(requests_for(NAMES), in_order) for sample in run]
         assert sorted(found) == sorted(samples(NAMES))
         assert engine.read(requests_for(NAMES)) == samples(NAMES)
