@@ -12,6 +12,7 @@ from aistore.sdk.request_client import RequestClient
 from aistore.sdk.session_manager import resolve_ssl_config
 
 from aistorch.fetch.address import Address
+from aistorch.index.token import usable_token
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class ClusterSettings:
         return cls(
             endpoint=Address.of_url(client.base_url),
             path=urlsplit(client.base_url).path.rstrip("/"),
-            token=client.token or None,
+            token=usable_token(client) or None,
             verify=verify,
             certificate=(certificate, None) if isinstance(certificate, str) else certificate,
             connect_timeout=connect,

@@ -19,6 +19,7 @@ from aistorch.errors import (
     EndpointUnreachableError,
     ServerError,
 )
+from aistorch.index.token import usable_token, without_token
 from aistorch.sources.resolve import describe
 
 PROBE_TIMEOUT = 3.0  # seconds
@@ -44,10 +45,11 @@ def check_reachable(client: RequestClient) -> None:
 
     Raises:
         EndpointUnreachableError: Nothing does, or the host's name is unknown.
+        InvalidArgumentError: The client's token cannot be one.
     """
+    usable_token(client)
     url = client.base_url
-    # Behind an HTTP proxy of the environment's the endpoint itself may well be out of reach.
-    if url in _answered or requests.utils.select_proxy(url, requests.utils.get_environ_proxies(url)):
+    if url in _answered:
         return
     parts = urlsplit(url)
     try:
@@ -70,7 +72,13 @@ def translate(error: Exception, bucket: Bucket) -> AIStorchError:
         return _insecure(bucket.client, error)
     if isinstance(error, requests.ConnectionError | requests.Timeout):
         return _unreachable(bucket.client, error)
-    return ServerError(f"{describe(bucket)} could not be listed at {endpoint_of(bucket.client)}: {error}")
+    said = without_token(str(error), bucket.client)
+    return ServerError(f"{describe(bucket)} could not be listed at {endpoint_of(bucket.client)}: {said}")
+
+
+def shown_cause(error: Exception, bucket: Bucket) -> Exception | None:
+    """An error of the SDK's as the cause of one of ours; None where its text has the token."""
+    return error if without_token(str(error), bucket.client) == str(error) else None
 
 
 def not_aistore(bucket: Bucket) -> ServerError:
@@ -118,7 +126,7 @@ def _refusal(error: AISError, bucket: Bucket) -> ServerError:
     if status == 403:
         message = f"{name} may not be listed at {endpoint}: the token in use lacks that permission"
         return AccessDeniedError(message, status, url)
-    said = _server_text(error)
+    said = without_token(_server_text(error), bucket.client)
     if status == 404:
         message = f"{name} does not exist at {endpoint} ({said}): check its name, provider and namespace"
         return BucketNotFoundError(message, status, url)

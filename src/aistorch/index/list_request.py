@@ -9,7 +9,9 @@ import requests
 from aistore.sdk import Bucket
 from aistore.sdk.errors import AISError
 
-from aistorch.index.endpoint import not_aistore, translate
+from aistorch.index.endpoint import not_aistore, shown_cause, translate
+from aistorch.index.pause import Pause, is_passing
+from aistorch.index.token import usable_token
 
 PROPERTIES = "name,size,checksum,location"
 NAME_ONLY = "name"
@@ -20,6 +22,9 @@ PAGE_SIZE = 0
 Smaller pages would not only be slower: names of more than 255 bytes are stored under a hash, so that a target lists
 them out of order, and the server loses some where one page ends and the next begins (and all where there is a prefix).
 """
+
+STRAIGHT = {"no_proxy": "*"}
+"""What keeps `requests` from the HTTP proxies of the environment: objects are read without them, too."""
 
 Entry = dict[str, Any]
 """An object on the wire: name `n`; size `s`, checksum `cs`, location `t` and flags `f` unless empty."""
@@ -52,7 +57,8 @@ def ask(
 ) -> Page:
     """The names after `token` that begin with `prefix`.
 
-    With the `uuid` of the page before, the server goes on from there; without one it lists anew.
+    With the `uuid` of the page before, the server goes on from there; without one it lists anew. While a target does
+    not answer, the proxy refuses to list: it is asked again, as `RetryPolicy` says by default.
 
     Raises:
         BucketNotFoundError: The bucket does not exist.
@@ -68,17 +74,29 @@ def ask(
         "props": properties,
         "flags": str(flags),
     }
-    try:
-        answer = bucket.client.request_deserialize(
-            "get",
-            path=f"buckets/{bucket.name}",
-            res_model=dict,
-            headers={"Accept": "application/msgpack"},
-            json={"action": "list", "name": "", "value": value},
-            params=bucket.qparam,
-        )
-        return Page(answer["Entries"] or [], answer["ContinuationToken"], answer["UUID"])
-    except (AISError, requests.RequestException) as error:
-        raise translate(error, bucket) from error
-    except (ValueError, KeyError) as error:
-        raise not_aistore(bucket) from error
+    usable_token(bucket.client)
+    pause = Pause(bucket)
+    while True:
+        try:
+            return _ask_once(bucket, value)
+        except AISError as error:
+            ours = translate(error, bucket)
+            if not (is_passing(error) and pause.take(ours)):
+                raise ours from shown_cause(error, bucket)
+        except requests.RequestException as error:
+            raise translate(error, bucket) from shown_cause(error, bucket)
+        except (ValueError, KeyError, TypeError) as error:
+            raise not_aistore(bucket) from error
+
+
+def _ask_once(bucket: Bucket, value: dict[str, Any]) -> Page:
+    answer = bucket.client.request_deserialize(
+        "get",
+        path=f"buckets/{bucket.name}",
+        res_model=dict,
+        headers={"Accept": "application/msgpack"},
+        json={"action": "list", "name": "", "value": value},
+        params=bucket.qparam,
+        proxies=STRAIGHT,
+    )
+    return Page(answer["Entries"] or [], answer["ContinuationToken"], answer["UUID"])

@@ -12,7 +12,7 @@ from aistore.sdk import Bucket
 from aistore.sdk.errors import AISError
 
 from aistorch.index.columns import UNKNOWN_CHECKSUM, UNKNOWN_SIZE, parse_checksums
-from aistorch.index.endpoint import translate
+from aistorch.index.endpoint import shown_cause, translate
 from aistorch.index.object_index import ObjectIndex
 
 _AT_ONCE = 16
@@ -51,5 +51,5 @@ def _size_and_checksum(bucket: Bucket, name: str) -> tuple[int, int]:
     except AISError:
         return UNKNOWN_SIZE, UNKNOWN_CHECKSUM
     except requests.RequestException as error:
-        raise translate(error, bucket) from error
+        raise translate(error, bucket) from shown_cause(error, bucket)
     return int(props.size), int(parse_checksums([props.checksum_value])[0])

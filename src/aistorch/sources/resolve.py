@@ -123,7 +123,9 @@ def describe(source: object) -> str:
 
 
 def endpoint(client_url: object, owner: str) -> str:
-    """The endpoint that is meant: that given, else the environment's.
+    """The endpoint that is meant: that given, else the environment's, in the form that the SDK's `Client` wants.
+
+    That is with a small-letter scheme, without the `/v1` that the SDK adds, and with a slash behind a gateway's path.
 
     Raises:
         NoEndpointError: There is none.
@@ -140,10 +142,12 @@ def endpoint(client_url: object, owner: str) -> str:
             f"{owner} has URLs but no endpoint to read them from: give client_url='http://host:8080' "
             f"or set the environment variable {ENDPOINT_VARIABLE}"
         )
-    if not found.startswith(("http://", "https://")):
+    scheme, separator, rest = found.strip().partition("://")
+    if not separator or scheme.lower() not in ("http", "https"):
         origin = "client_url" if client_url else ENDPOINT_VARIABLE
         raise InvalidArgumentError(f"{owner}: {origin} is {found!r}: an endpoint begins with 'http://' or 'https://'")
-    return found
+    rest = rest.rstrip("/").removesuffix("/v1").rstrip("/")
+    return f"{scheme.lower()}://{rest}{'/' if '/' in rest else ''}"
 
 
 def _listed(given: Any) -> list[Any]:

@@ -13,13 +13,16 @@ import pytest
 from aistore.sdk import AISSource, Bucket, Client
 from aistore.sdk.obj.object import Object
 
+from aistorch.config import RetryPolicy
 from aistorch.errors import (
     AccessDeniedError,
     BucketNotFoundError,
     EmptyListingWarning,
     EndpointUnreachableError,
     ServerError,
+    SlowReadWarning,
 )
+from aistorch.index import pause
 from aistorch.index.bucket_listing import EARLY
 from aistorch.index.build import build_index
 from aistorch.index.entries import TargetCodes, decode
@@ -250,3 +253,40 @@ def test_a_bucket_that_lists_in_its_own_way_is_of_another_kind() -> None:
 
     client = Client("http://127.0.0.1:1").bucket("b").client
     assert build_index([Selection(Filtered("b", client))]).names() == ["only-this"]
+
+
+CALL_FAILED = '{"tcode":"ErrFailedTo","message":"p[p1]: failed to call t[t1] list: connection refused","status":400}'
+
+
+def test_a_listing_is_waited_for_while_a_target_is_briefly_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pause, "RetryPolicy", lambda: RetryPolicy(backoff=0.001))
+    answers = iter([refusal(400, CALL_FAILED), refusal(400, '{"message":"no storage targets in the cluster"}')] * 3)
+    with ScriptedServer(lambda _: next(answers, page([{"n": "a"}]))) as server:
+        assert build_index([Selection(server.bucket())]).names() == ["a"]
+        assert len(server.values) == 7
+
+
+def test_a_listing_that_stays_refused_is_an_error_and_told_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pause, "RetryPolicy", lambda: RetryPolicy(backoff=0.01, backoff_max=0.01, patience=0.2))
+    monkeypatch.setattr(pause, "TELLING_AFTER", 0.05)
+    with (
+        ScriptedServer(lambda _: refusal(400, CALL_FAILED)) as server,
+        pytest.warns(SlowReadWarning, match="the listing of ais://.* has been waited for"),
+        pytest.raises(ServerError, match="failed to call"),
+    ):
+        build_index([Selection(server.bucket())])
+
+
+def test_a_refusal_for_good_is_told_at_once() -> None:
+    with ScriptedServer(lambda _: refusal(400, "invalid prefix")) as server, pytest.raises(ServerError):
+        build_index([Selection(server.bucket())])
+    assert len(server.values) == 1
+
+
+def test_listings_go_past_the_proxies_of_the_environment_as_reads_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+    with ScriptedServer(lambda _: page([{"n": "a"}])) as server:
+        assert build_index([Selection(server.bucket())]).names() == ["a"]

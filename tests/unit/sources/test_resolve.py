@@ -10,7 +10,7 @@ from aistore.sdk import Bucket, Client
 from aistore.sdk.namespace import Namespace
 
 from aistorch.errors import ArgumentTypeError, InvalidArgumentError, InvalidURLError, NoEndpointError, NoSourceError
-from aistorch.sources.resolve import Selection, Sources, describe, resolve_sources
+from aistorch.sources.resolve import Selection, Sources, describe, endpoint, resolve_sources
 
 ENDPOINT = "http://127.0.0.1:1"  # no request is ever made
 
@@ -152,3 +152,24 @@ def test_a_token_is_nowhere_in_a_message() -> None:
         with pytest.raises((ArgumentTypeError, InvalidArgumentError)) as raised:
             resolve(*arguments)
         assert "secret" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ("http://node:8080", "http://node:8080"),
+        ("http://node:8080/", "http://node:8080"),
+        ("HTTP://node:8080", "http://node:8080"),
+        ("Https://node:8080/v1/", "https://node:8080"),
+        ("http://node:8080/v1", "http://node:8080"),
+        (" http://node:8080\n", "http://node:8080"),
+        ("http://node/gateway", "http://node/gateway/"),
+        ("http://node/gateway/v1/", "http://node/gateway/"),
+    ],
+)
+def test_an_endpoint_may_be_written_in_several_ways(given: str, meant: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert endpoint(given, "Test") == meant
+    monkeypatch.setenv("AIS_ENDPOINT", given)
+    assert endpoint(None, "Test") == meant
+    path = "/gateway/v1" if "gateway" in given else "/v1"
+    assert Client(endpoint(None, "Test")).bucket("b").client.base_url.endswith(path)
