@@ -6,11 +6,12 @@ PYTHON ?= python3
 VENV := .venv$(if $(filter-out python3,$(PYTHON)),-$(notdir $(PYTHON)))$(if $(TORCH),-torch$(TORCH))
 BIN := $(VENV)/bin
 
-.PHONY: help demo test bench notebooks docs lint wheel clean
+.PHONY: help demo test chaos bench notebooks docs lint wheel clean
 
 help:
 	@echo 'make demo    train a small network from an embedded AIStore (AIS_ENDPOINT=... for your own cluster)'
 	@echo "make test    run all tests (ARGS='-k url -x' goes to pytest)"
+	@echo "make chaos   what becomes of samples while nodes of a real cluster stop, restart, leave (ARGS='--only rolling')"
 	@echo "make bench   measure aistorch, the SDK's plugin and wrk side by side (ARGS=--quick for a short look)"
 	@echo 'make notebooks  make and execute the notebooks of examples/ again'
 	@echo 'make docs    the documentation as a site, in site/'
@@ -23,6 +24,9 @@ demo: $(VENV)/.installed-demo
 
 test: $(VENV)/.installed-test
 	@$(BIN)/python tests/support/private_network.py $(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
+
+chaos: $(VENV)/.installed-test
+	@$(BIN)/python tests/support/private_network.py $(BIN)/python -m tests.cluster.chaos $(ARGS)
 
 bench: $(VENV)/.installed-bench
 	@$(BIN)/python tests/support/private_network.py $(BIN)/python -m benchmarks $(ARGS)

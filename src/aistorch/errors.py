@@ -327,3 +327,7 @@ class TrailingDataWarning(AIStorchWarning):
 
 class UnclosedWriterWarning(AIStorchWarning):
     """A `ShardWriter` was never closed, so its last samples have not been stored."""
+
+
+class ForkedIteratorError(AIStorchError, RuntimeError):
+    """An iterator is used in another process than the one that made it: its connections are not shared over a fork."""

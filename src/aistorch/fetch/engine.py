@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Iterable, Iterator
 
 from aistorch.config import ReadConfig
-from aistorch.errors import AIStorchError, ReadError, SlowReadWarning
+from aistorch.errors import AIStorchError, ForkedIteratorError, ReadError, SlowReadWarning
 from aistorch.fetch.body import Content
 from aistorch.fetch.cluster import Cluster
 from aistorch.fetch.request import UNKNOWN_SIZE, Request
@@ -26,6 +26,10 @@ ASSUMED_SIZE = 1 << 18
 TELLING_AFTER, TELLING_AGAIN = 10.0, 30.0
 # Ranges that an object is split into from `ReadConfig.split_from` on, in bytes.
 PART_SIZE = 8 << 20
+_FORKED = (
+    "this iterator belongs to the process that was forked, and its connections with it; make another one here, by "
+    "iter(dataset)"
+)
 # A run holds at most this fraction of the byte budget, or one object.
 _RUN_SHARE = 8
 # The mean size follows the last so many objects.
@@ -54,6 +58,7 @@ class Engine:
         self._bytes = 0
         self._mean_size = 0.0
         self._arrived = 0
+        self._closed = False
 
     def read(self, requests: Iterable[Request]) -> list[Sample]:
         """The samples of all requests, in order.
@@ -94,6 +99,8 @@ class Engine:
                 if run:
                     first += len(run)
                     yield run
+                    if self._closed:
+                        raise ForkedIteratorError(_FORKED)
                     self._bytes -= sum(_assumed(request) for request, _ in run)
                 elif self._admitted:
                     waited += self._wait(first if in_order else None)
@@ -125,7 +132,8 @@ class Engine:
         return None
 
     def close(self) -> None:
-        """Closes all connections."""
+        """Closes all connections, for good."""
+        self._closed = True
         self._transport.close()
 
     def _admit(self, source: Iterator[Request]) -> bool:

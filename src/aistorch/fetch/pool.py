@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import os
 import threading
+import time
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +17,10 @@ from aistorch.fetch.cluster import Cluster
 from aistorch.fetch.engine import Engine
 from aistorch.fetch.settings import ClusterSettings
 
+# How long, and how many, engines are kept open for the next reader with the same settings. AIStore closes connections
+# after 30 idle seconds; threads that read in turns, often sixteen, take an engine each.
+IDLE_SECONDS, MOST_IDLE = 20.0, 16
+
 _Key = tuple[ClusterSettings, ReadConfig, int]
 
 
@@ -25,7 +30,7 @@ class EnginePool:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._clusters: dict[ClusterSettings, Cluster] = {}
-        self._idle: dict[_Key, list[Engine]] = {}
+        self._idle: dict[_Key, list[tuple[float, Engine]]] = {}  # and when each was given back, latest last
         self._engines: weakref.WeakSet[Engine] = weakref.WeakSet()
 
     def cluster(self, settings: ClusterSettings) -> Cluster:
@@ -42,7 +47,7 @@ class EnginePool:
         cluster = self.cluster(settings)
         with self._lock:
             idle = self._idle.setdefault(key, [])
-            engine = idle.pop() if idle else Engine(cluster, config, key[2])
+            engine = idle.pop()[1] if idle else Engine(cluster, config, key[2])
             self._engines.add(engine)
         try:
             yield engine
@@ -50,7 +55,17 @@ class EnginePool:
             # After a fork the engine belongs to the parent: what was lent in it is closed here, and not kept.
             if engine in self._engines:
                 with self._lock:
-                    idle.append(engine)
+                    idle.append((time.monotonic(), engine))
+                    self._close_idle()
+
+    def _close_idle(self) -> None:
+        """Closes the engines that nobody has wanted for a while, and those that are too many."""
+        latest = time.monotonic() - IDLE_SECONDS
+        for idle in self._idle.values():
+            while idle and (idle[0][0] < latest or len(idle) > MOST_IDLE):
+                engine = idle.pop(0)[1]
+                self._engines.discard(engine)
+                engine.close()
 
     def clear(self) -> None:
         """Closes all engines; those still lent end with an error."""

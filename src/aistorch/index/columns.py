@@ -17,6 +17,12 @@ CHECKSUM_DIGITS = 16
 GATHER_STEP = 1 << 16
 
 Offsets = NDArray[np.uint32] | NDArray[np.uint64]
+TargetColumn = NDArray[np.int16] | NDArray[np.int32]
+
+
+def target_kind(targets: int) -> type[np.int16] | type[np.int32]:
+    """What codes of so many targets are kept in."""
+    return np.int16 if targets <= np.iinfo(np.int16).max + 1 else np.int32
 
 
 def offsets_column(ends: NDArray[np.int64]) -> Offsets:

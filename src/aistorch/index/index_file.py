@@ -14,6 +14,7 @@ import xxhash
 from numpy.typing import NDArray
 
 from aistorch.errors import IndexFileError
+from aistorch.index.columns import target_kind
 
 VERSION = 1
 """Of the form; a reader refuses a higher one than it knows."""
@@ -22,8 +23,8 @@ _FIRST_LINE = b"aistorch index "
 _ALIGNMENT = 64
 _DIGEST = 16
 
-# Wide ones first, so that each lies where its numbers may. Offsets are of 4 or 8 bytes.
-_KINDS = {"sizes": "<i8", "checksums": "<u8", "offsets": "", "sources": "<i4", "targets": "<i2", "blob": "|u1"}
+# Wide ones first, so that each lies where its numbers may. Offsets are of 4 or 8 bytes, codes of targets of 2 or 4.
+_KINDS = {"sizes": "<i8", "checksums": "<u8", "offsets": "", "sources": "<i4", "targets": "", "blob": "|u1"}
 
 Columns = dict[str, NDArray[Any]]
 About = dict[str, list[str]]
@@ -63,7 +64,7 @@ def read_columns(path: str | os.PathLike[str]) -> tuple[Columns, About]:
         _check_version(file.readline(_ALIGNMENT), shown)
         try:
             about = json.loads(file.readline())
-            layout = _layout(about.pop("objects"), about.pop("name_bytes"))
+            layout = _layout(about.pop("objects"), about.pop("name_bytes"), len(about["target_ids"]))
             if not all(isinstance(text, str) for name in ("source_urls", "target_ids") for text in about[name]):
                 raise TypeError("a name is no text")
         except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -81,7 +82,7 @@ def read_columns(path: str | os.PathLike[str]) -> tuple[Columns, About]:
 
 def _write(file: BinaryIO, columns: Mapping[str, NDArray[Any]], about: About) -> None:
     digest = xxhash.xxh3_128()
-    layout = _layout(len(columns["sizes"]), len(columns["blob"]))
+    layout = _layout(len(columns["sizes"]), len(columns["blob"]), len(about["target_ids"]))
     header = about | {"objects": len(columns["sizes"]), "name_bytes": len(columns["blob"])}
     pieces: list[bytes | memoryview] = [_head(json.dumps(header))]
     pieces += [np.ascontiguousarray(columns[name], dtype=kind).data for name, (kind, _) in layout.items()]
@@ -107,12 +108,13 @@ def _check_version(line: bytes, shown: str) -> None:
         )
 
 
-def _layout(objects: int, name_bytes: int) -> dict[str, tuple[str, int]]:
+def _layout(objects: int, name_bytes: int, targets: int) -> dict[str, tuple[str, int]]:
     """The kind of number in each column and how many there are, in the order of the file."""
     for count in (objects, name_bytes):
         if not isinstance(count, int) or count < 0:
             raise ValueError(f"{count!r} is no number of objects or bytes")
-    kinds = _KINDS | {"offsets": "<u4" if name_bytes < 1 << 32 else "<u8"}
+    codes = f"<i{np.dtype(target_kind(targets)).itemsize}"
+    kinds = _KINDS | {"offsets": "<u4" if name_bytes < 1 << 32 else "<u8", "targets": codes}
     counts = dict.fromkeys(kinds, objects) | {"offsets": objects + 1, "blob": name_bytes}
     return {name: (kind, counts[name]) for name, kind in kinds.items()}
 

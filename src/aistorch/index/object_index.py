@@ -19,9 +19,11 @@ from aistorch.index.columns import (
     UNKNOWN_SIZE,
     UNKNOWN_TARGET,
     Offsets,
+    TargetColumn,
     gather,
     offsets_column,
     pack_names,
+    target_kind,
 )
 from aistorch.index.index_file import read_columns, write_columns
 
@@ -56,7 +58,7 @@ class ObjectIndex:
     offsets: Offsets
     sizes: NDArray[np.int64]
     checksums: NDArray[np.uint64]
-    targets: NDArray[np.int16]
+    targets: TargetColumn
     sources: NDArray[np.int32]
     target_ids: tuple[str, ...] = ()
     foreign: Mapping[int, Object] = field(default_factory=dict)
@@ -87,7 +89,7 @@ class ObjectIndex:
             *pack_names(names),
             _column(sizes, np.int64, count),
             _column(checksums, np.uint64, count),
-            _column(targets, np.int16, count),
+            _target_column(targets, len(target_ids), count),
             _column(sources, np.int32, count),
             tuple(target_ids),
             dict(foreign or {}),
@@ -297,16 +299,22 @@ class ObjectIndex:
             return {}
         return {new: self.foreign[old] for new, old in enumerate(positions.tolist()) if old in self.foreign}
 
-    def _recoded_targets(self, target_ids: tuple[str, ...]) -> NDArray[np.int16]:
+    def _recoded_targets(self, target_ids: tuple[str, ...]) -> TargetColumn:
         """The column of targets, its codes meaning `target_ids`, which has all that are in use here."""
         if self.target_ids == target_ids[: len(self.target_ids)]:
             return self.targets
         codes = {target: code for code, target in enumerate(target_ids)}
         # Position -1, the last, keeps unknown unknown.
-        table = np.array([*(codes[target] for target in self.target_ids), UNKNOWN_TARGET], dtype=np.int16)
-        return table[self.targets]
+        table = np.array([*(codes[target] for target in self.target_ids), UNKNOWN_TARGET])
+        return _target_column(table[self.targets], len(target_ids), len(self))
 
 
 def _column(values: ArrayLike, dtype: type[T], count: int) -> NDArray[T]:
     column = np.array(values, dtype=dtype)
     return np.full(count, column, dtype=dtype) if column.ndim == 0 else column
+
+
+def _target_column(codes: ArrayLike, targets: int, count: int) -> TargetColumn:
+    if target_kind(targets) is np.int16:
+        return _column(codes, np.int16, count)
+    return _column(codes, np.int32, count)

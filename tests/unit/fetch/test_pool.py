@@ -5,13 +5,16 @@ from __future__ import annotations
 import gc
 import os
 from collections.abc import Iterator
+from contextlib import ExitStack
 from threading import Thread
+from types import SimpleNamespace
 from unittest.mock import patch
 
 import pytest
 from torch.utils.data import get_worker_info
 
 from aistorch.config import ReadConfig, RetryPolicy
+from aistorch.errors import ForkedIteratorError
 from aistorch.fetch import pool as pool_module
 from aistorch.fetch.engine import Engine
 from aistorch.fetch.pool import EnginePool
@@ -108,6 +111,51 @@ def test_threads_read_at_the_same_time(pool: EnginePool, settings: ClusterSettin
     for thread in threads:
         thread.join()
     assert results == [SAMPLES] * 20
+
+
+def test_connections_that_nobody_wants_for_a_while_are_closed(
+    pool: EnginePool, settings: ClusterSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = 1000.0
+    monkeypatch.setattr(pool_module, "time", SimpleNamespace(monotonic=lambda: clock))
+    with pool.lend(settings, CONFIG) as first, pool.lend(settings, CONFIG) as second:
+        assert first.read(requests_for(NAMES)) == second.read(requests_for(NAMES)) == SAMPLES
+    clock += pool_module.IDLE_SECONDS + 1
+    with pool.lend(settings, CONFIG) as used:
+        pass
+    assert not used._closed
+    assert {first._closed, second._closed} == {True, False}
+    clock += 1
+    with pool.lend(settings, CONFIG) as again:
+        assert again is used
+
+
+def test_of_many_readers_at_once_not_all_leave_their_connections_open(
+    pool: EnginePool, settings: ClusterSettings
+) -> None:
+    with ExitStack() as lent:
+        engines = [lent.enter_context(pool.lend(settings, CONFIG)) for _ in range(pool_module.MOST_IDLE + 5)]
+    assert sum(not engine._closed for engine in engines) == pool_module.MOST_IDLE
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
+def test_a_stream_that_goes_on_in_a_forked_process_is_an_error_that_says_so(settings: ClusterSettings) -> None:
+    pool = pool_module.engines
+    with pool.lend(settings, CONFIG) as engine:
+        stream = engine.stream(requests_for(NAMES * 20))
+        next(stream)
+        child = os.fork()
+        if child == 0:
+            try:
+                next(stream)
+            except ForkedIteratorError as error:
+                os._exit(0 if "make another one here" in str(error) else 1)
+            finally:
+                os._exit(2)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        del stream
+    pool.clear()
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")

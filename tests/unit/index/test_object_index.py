@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 from collections.abc import Iterator
 from itertools import accumulate
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -218,3 +219,21 @@ def test_a_million_objects_take_at_most_100_bytes_each() -> None:
     assert index.nbytes <= 100 * count
     assert len(pickle.dumps(index)) <= index.nbytes + 2000
     assert index.name(987_654) == "train/class-0042/000987654.png"
+
+
+@pytest.mark.parametrize("count", [32_767, 32_768, 32_769, 70_000])
+def test_there_may_be_more_targets_than_a_short_number_can_count(count: int, tmp_path: Path) -> None:
+    ids = [f"t{number}" for number in range(count)]
+    url = ["ais://bck/"]
+    whole = ObjectIndex.from_names(ids, targets=range(count), target_ids=ids, source_urls=url)
+    assert [whole.target(place) for place in (0, count - 1)] == ["t0", f"t{count - 1}"]
+    half = count // 2
+    parts = [
+        ObjectIndex.from_names(each, targets=range(len(each)), target_ids=each, source_urls=url)
+        for each in (ids[:half], ids[half:])
+    ]
+    joined = ObjectIndex.concat(parts)
+    assert joined == whole
+    assert joined.target(count - 1) == f"t{count - 1}"
+    joined.save(tmp_path / "many.index")
+    assert ObjectIndex.load(tmp_path / "many.index") == whole
