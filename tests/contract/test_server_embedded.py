@@ -299,7 +299,8 @@ def test_a_body_that_breaks_off_stores_nothing() -> None:
         host, _, port = ais.endpoint.removeprefix("http://").partition(":")
         for name in ("o", "new"):
             with socket.create_connection((host, int(port))) as connection:
-                head = f"PUT /v1/objects/b/{name}?provider=ais HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n"
+                head = f"PUT /v1/objects/b/{name}?provider=ais HTTP/1.1\r\nHost: localhost\r\n"
+                head += "Content-Length: 100\r\n\r\n"
                 connection.sendall(head.encode() + b"x" * 50)
         assert eventually(lambda: not list((ais.dir / "tmp").iterdir()))
         assert [(entry.name, entry.size) for entry in bucket.list_all_objects()] == [("o", 3)]

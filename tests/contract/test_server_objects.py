@@ -223,7 +223,7 @@ def test_custom_properties_cannot_forge_headers(ais: Server, bucket: Bucket) -> 
 def test_a_client_that_waits_for_permission_gets_it(ais: Server, bucket: Bucket) -> None:
     location = requests.put(url(ais, bucket, "o"), allow_redirects=False).headers.get("Location", url(ais, bucket, "o"))
     to = urlsplit(location)
-    head = f"PUT {to.path}?{to.query} HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n"
+    head = f"PUT {to.path}?{to.query} HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n"
     with socket.create_connection((to.hostname or "", to.port or 0), 10) as connection:
         connection.sendall(head.encode())
         assert connection.recv(1000).startswith(b"HTTP/1.1 100 ")

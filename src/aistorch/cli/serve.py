@@ -23,6 +23,10 @@ def serve(
     host: Annotated[
         str, typer.Option(help="Address to listen on. Whoever reaches it may read and change everything.")
     ] = "127.0.0.1",
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Another name by which clients may call it; may be given several times."),
+    ] = None,
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the proxy; 0 takes a free one.")] = 51080,
     targets: Annotated[int, typer.Option(min=1, help="How many targets, each on a free port of its own.")] = 1,
     bucket: Annotated[
@@ -53,6 +57,7 @@ def serve(
     options = ServeOptions(
         dir=directory,
         host=host,
+        names=tuple(allow_host or ()),
         port=port,
         targets=targets,
         buckets=tuple(bucket or ()),

@@ -26,6 +26,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m aistorch.server", description="An embedded AIStore.")
     parser.add_argument("--dir", type=Path, help="where the data is kept; default: a temporary folder")
     parser.add_argument("--host", default="127.0.0.1", help="address to bind to (default: %(default)s)")
+    parser.add_argument("--allow-host", action="append", default=[], help="another name by which clients may call it")
     parser.add_argument("--port", type=int, default=0, help="port of the proxy; 0 takes a free one")
     parser.add_argument("--targets", type=int, default=1, help="how many targets (default: %(default)s)")
     parser.add_argument("--bucket", action="append", default=[], help="a bucket to be there, e.g. aws://name")
@@ -46,6 +47,7 @@ def main() -> None:
     options = ServeOptions(
         dir=given.dir,
         host=given.host,
+        names=tuple(given.allow_host),
         port=given.port,
         targets=given.targets,
         buckets=tuple(given.bucket),

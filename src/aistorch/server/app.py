@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from aiohttp import web
 
@@ -35,13 +35,15 @@ from aistorch.server.cluster_map import ClusterMap, Node
 from aistorch.server.etl import Etls
 from aistorch.server.fault_effects import inflict
 from aistorch.server.fault_rules import FaultRules
-from aistorch.server.http_errors import BadRequest, HTTPError, MethodNotAllowed
+from aistorch.server.http_errors import NO_SPACE, BadRequest, DiskFull, HTTPError, MethodNotAllowed
 from aistorch.server.jobs import Jobs
 from aistorch.server.multipart import Uploads
 from aistorch.server.redirect import placed, redirect_to
 from aistorch.server.request import Request
 from aistorch.server.routes import Handler, Routes
+from aistorch.server.senders import Senders
 from aistorch.server.store import Store
+from aistorch.server.unread_body import answer_early
 
 _log = logging.getLogger(__name__)
 
@@ -70,6 +72,7 @@ class App:
         store: The buckets.
         cluster: The nodes, and who owns what.
         host: The address it is bound to.
+        senders: Whose requests are answered.
         token: What clients must present; None lets everybody in.
         allow_code: Whether ETLs of code that clients send are run.
         etls: What makes something else of objects while they are read.
@@ -86,10 +89,12 @@ class App:
         cluster: ClusterMap,
         *,
         host: str = "127.0.0.1",
+        names: Sequence[str] = (),
         token: str | None = None,
         allow_code: bool = False,
     ) -> None:
         self.store, self.cluster, self.host, self.token = store, cluster, host, token
+        self.senders = Senders(host, names)
         self.allow_code, self.etls = allow_code, Etls()
         self.jobs, self.uploads, self.appends = Jobs(), Uploads(store), Appends()
         self.faults = FaultRules()
@@ -103,16 +108,24 @@ class App:
 
         async def handle(http: web.BaseRequest) -> web.StreamResponse:
             try:
+                self.senders.check(http)
                 return await self._serve(Request(self, node, http))
-            except HTTPError as error:
-                return error_response(error, http, node)
             except (ConnectionError, asyncio.CancelledError):
                 raise  # the client has gone
-            except Exception:
-                _log.exception("%s failed on %s %s", node.label, http.method, http.raw_path)
-                return error_response(HTTPError(500, "internal error of the embedded server"), http, node)
+            except Exception as error:
+                response = error_response(self._refusal(error, node, http), http, node)
+            await answer_early(http, response)
+            return response
 
         return handle
+
+    def _refusal(self, error: Exception, node: Node, http: web.BaseRequest) -> HTTPError:
+        if isinstance(error, HTTPError):
+            return error
+        if isinstance(error, OSError) and error.errno in NO_SPACE:
+            return DiskFull(error)
+        _log.error("%s failed on %s %s", node.label, http.method, http.raw_path, exc_info=error)
+        return HTTPError(500, "internal error of the embedded server")
 
     async def _serve(self, req: Request) -> web.StreamResponse:
         check_token(req)

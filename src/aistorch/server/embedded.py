@@ -49,6 +49,8 @@ class EmbeddedAIStore:
             lives on exactly one of them.
         buckets: URIs of buckets to be there, of any provider: `"aws://images"`.
         host: The address to bind to; only this machine reaches the default.
+        allow_hosts: Other names by which clients may call it. A name that it does not know is refused, as a web
+            page may have made it lead here; loopback and `host` are known, with `0.0.0.0` every address.
         cert: Certificate (PEM file) for HTTPS.
         key: Its private key, where it is not in the same file.
         token: What clients must present; None lets everybody in.
@@ -68,6 +70,7 @@ class EmbeddedAIStore:
         targets: int = 1,
         buckets: Sequence[str] = (),
         host: str = "127.0.0.1",
+        allow_hosts: Sequence[str] = (),
         cert: str | Path | None = None,
         key: str | Path | None = None,
         token: str | None = None,
@@ -76,11 +79,12 @@ class EmbeddedAIStore:
     ) -> None:
         if targets < 1:
             raise InvalidArgumentError(f"targets is {targets}; at least 1 is needed")
-        if isinstance(buckets, str):
-            raise InvalidArgumentError(f"buckets is a string; give a list: [{buckets!r}]")
+        for name, given in (("buckets", buckets), ("allow_hosts", allow_hosts)):
+            if isinstance(given, str):
+                raise InvalidArgumentError(f"{name} is a string; give a list: [{given!r}]")
         self._dir, self._token = None if dir is None else Path(dir).absolute(), token
         self._options = {"host": host, "port": port, "targets": targets, "cert": cert, "key": key}
-        self._buckets, self._allow_code = tuple(buckets), allow_code
+        self._buckets, self._names, self._allow_code = tuple(buckets), tuple(allow_hosts), allow_code
         self._etls = {check_etl_name(name): EtlCode.of_function(function) for name, function in (etls or {}).items()}
         self._process: subprocess.Popen[str] | None = None
         self._ready: dict[str, Any] = {}
@@ -194,6 +198,7 @@ class EmbeddedAIStore:
         options = {**self._options, "dir": self._dir}
         given = [f"--{name}={value}" for name, value in options.items() if value is not None]
         given += ["--allow-code"] if self._allow_code else []
+        given += [f"--allow-host={name}" for name in self._names]
         return given + [f"--bucket={uri}" for uri in self._buckets]
 
     def _running(self) -> subprocess.Popen[str]:

@@ -6,6 +6,7 @@ is quoted on its own, an object is spelled out with its bucket.
 
 from __future__ import annotations
 
+import errno
 import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -14,6 +15,9 @@ from aistorch.errors import AIStorchError
 
 if TYPE_CHECKING:
     from aistorch.server.names import BucketKey
+
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""Numbers of the errors of a disk that takes no more: it is full, or this user's share is, or the file is too large."""
 
 
 class HTTPError(AIStorchError):
@@ -101,6 +105,13 @@ class BadChecksum(HTTPError):
             f"BAD DATA CHECKSUM: {cname}: the client announced {announced}, the body has {computed}",
             "ErrBadCksum",
         )
+
+
+class DiskFull(HTTPError):
+    """What was sent cannot be kept (507); nothing is left of it."""
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__(507, f"the disk of the embedded server takes no more ({error.strerror}): nothing was stored")
 
 
 class MethodNotAllowed(HTTPError):

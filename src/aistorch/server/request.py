@@ -16,13 +16,13 @@ from aistorch.server.bucket import Bucket
 from aistorch.server.cluster_map import Node
 from aistorch.server.http_errors import BadRequest, HTTPError
 from aistorch.server.names import BucketKey, check_object_name, decode_path
+from aistorch.server.senders import WILDCARDS
 
 if TYPE_CHECKING:
     from aistorch.server.app import App
 
 _MAX_JSON = 64 << 20
 _MAX_PARAMETERS = 100
-_WILDCARDS = ("", "0.0.0.0", "::")  # noqa: S104  # compared with, not bound to
 
 _bucket_key = lru_cache(maxsize=1024)(BucketKey.make)
 
@@ -112,7 +112,7 @@ class Request:
     @property
     def host(self) -> str:
         """The address at which the client reaches this server."""
-        if self.app.host not in _WILDCARDS:
+        if self.app.host not in WILDCARDS:
             return self.app.host
         transport = self.http.transport
         return str(transport.get_extra_info("sockname")[0]) if transport else "127.0.0.1"
@@ -160,6 +160,8 @@ class Request:
             return json.loads(body)
         except ValueError as error:
             raise BadRequest(f"the body is not JSON: {error}") from None
+        except RecursionError:
+            raise BadRequest("the body has too many lists and objects within each other") from None
 
     async def action(self) -> Action:
         """The body as an action message; all parts empty if there is no body.

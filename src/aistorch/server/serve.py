@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import signal
 import ssl
@@ -28,6 +29,7 @@ class ServeOptions:
     Attributes:
         dir: Where the data is kept; None takes a temporary folder, removed in the end.
         host: The address to bind to; only this machine reaches the default.
+        names: Other hosts by which clients may call it.
         port: Of the proxy; 0 takes a free one. Targets always take free ones.
         targets: How many targets; one alone shares the proxy's port.
         buckets: URIs of buckets to be there, `aws://name`; those that exist stay as they are.
@@ -40,6 +42,7 @@ class ServeOptions:
 
     dir: Path | None = None
     host: str = "127.0.0.1"
+    names: tuple[str, ...] = ()
     port: int = 0
     targets: int = 1
     buckets: tuple[str, ...] = ()
@@ -63,7 +66,14 @@ class RunningServer:
         for uri in options.buckets:
             store.ensure(BucketKey.from_uri(uri))
         cluster = ClusterMap(uuid.uuid4().hex[:9], options.targets, "https" if options.cert else "http")
-        self.app = App(store, cluster, host=options.host, token=options.token, allow_code=options.allow_code)
+        self.app = App(
+            store,
+            cluster,
+            host=options.host,
+            names=options.names,
+            token=options.token,
+            allow_code=options.allow_code,
+        )
         tls = _tls_context(options)
         self._listeners = {cluster.proxy.id: Listener(self.app, cluster.proxy, options.port, tls)}
         for node in cluster.targets.values():
@@ -149,8 +159,10 @@ def run(options: ServeOptions, attend: Callable[[RunningServer], Awaitable[None]
     Raises:
         OSError: If a port is taken, or the folder cannot be written.
         StoreLockedError: If another server uses the folder.
+        ForeignFolderError: If the folder holds other things.
         BadRequest: If a bucket's URI is not valid, or an ETL's code cannot be loaded.
     """
+    os.umask(0o077)  # the data is for the owner alone; this process makes no other files
     root = options.dir or Path(tempfile.mkdtemp(prefix="aistorch-"))
     try:
         asyncio.run(_serve(options, root, attend))

@@ -43,7 +43,7 @@ def send_part_of_a_body(ais: EmbeddedAIStore, path: str) -> None:
     """A PUT whose connection ends before its body does."""
     url = urlsplit(ais.endpoint)
     with socket.create_connection((str(url.hostname), int(url.port or 0))) as connection:
-        head = f"PUT /v1/objects/broken/{path} HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n"
+        head = f"PUT /v1/objects/broken/{path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n"
         connection.sendall(head.encode() + b"x" * 500)
         connection.shutdown(socket.SHUT_WR)
         while connection.recv(1000):
