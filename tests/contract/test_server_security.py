@@ -135,3 +135,20 @@ def test_the_token_is_never_shown(guarded: EmbeddedAIStore) -> None:
     assert TOKEN not in requests.get(f"{guarded.endpoint}/v1/buckets").text
     command = subprocess.run(["ps", "-o", "args=", "-p", str(guarded.pid)], capture_output=True, text=True)
     assert TOKEN not in command.stdout
+
+
+def test_a_redirect_is_for_one_verb_and_path(guarded: EmbeddedAIStore) -> None:
+    if len(guarded.target_endpoints) == 1:
+        pytest.skip("with one target, nobody is redirected")
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    sent = requests.get(f"{guarded.endpoint}/v1/objects/b/o", headers=headers, allow_redirects=False)
+    location = sent.headers["Location"]
+    for verb in ("DELETE", "PUT", "PATCH", "POST", "HEAD"):
+        assert requests.request(verb, location, data="x").status_code == 403
+    assert requests.get(location).content == b"data"
+
+
+@pytest.mark.parametrize("value", ["Bearer caf\u00e9", "\u00ff", "Bearer \x80\ufffd"])
+def test_an_authorization_that_is_not_ascii_is_a_wrong_one(guarded: EmbeddedAIStore, value: str) -> None:
+    answer = requests.get(f"{guarded.endpoint}/v1/objects/b/o", headers={"Authorization": value.encode()})
+    assert (answer.status_code, answer.json()["message"]) == (401, 'invalid token from header "Authorization"')

@@ -35,7 +35,7 @@ def check_token(req: Request) -> None:
     header = req.http.headers.get("Authorization", "")
     if not header:
         raise HTTPError(401, "token required")
-    if not hmac.compare_digest(header.encode(), f"Bearer {token}".encode()):
+    if not hmac.compare_digest(header.encode(errors="surrogateescape"), f"Bearer {token}".encode()):
         raise HTTPError(401, 'invalid token from header "Authorization"')
 
 
@@ -59,21 +59,24 @@ def check_direct(req: Request) -> None:
 
 
 def make_marker(req: Request, path: str) -> str:
-    """The parameters that a redirect adds: who sent the client, when, and with a token a signature of both."""
+    """The parameters that a redirect adds: who sent the client, when, and with a token a signature of all that.
+
+    The permission is for this verb and path alone.
+    """
     sent = f"pid={req.app.cluster.proxy.id}&utm={_base36(time.time_ns())}"
-    return sent if req.app.token is None else f"{sent}&u={_signature(req.app.token, path, sent)}"
+    return sent if req.app.token is None else f"{sent}&u={_signature(req.app.token, req.verb, path, sent)}"
 
 
 def _check_signature(req: Request, token: str) -> None:
     path = req.http.raw_path.partition("?")[0]
     sent = f"pid={req.query.get('pid')}&utm={req.query.get('utm')}"
-    if not hmac.compare_digest(req.query.get("u", "").encode(), _signature(token, path, sent).encode()):
+    if not hmac.compare_digest(req.query.get("u", "").encode(), _signature(token, req.verb, path, sent).encode()):
         raise HTTPError(403, f"{req.node.label}: direct target access denied")
 
 
-def _signature(token: str, path: str, sent: str) -> str:
+def _signature(token: str, verb: str, path: str, sent: str) -> str:
     # Of the decoded path: clients may spell it in another way when they follow the redirect.
-    signed = hmac.digest(token.encode(), f"{decode_path(path)}?{sent}".encode(), hashlib.sha256)
+    signed = hmac.digest(token.encode(), f"{verb} {decode_path(path)}?{sent}".encode(), hashlib.sha256)
     return _base36(int.from_bytes(signed[:8], "big"))
 
 
