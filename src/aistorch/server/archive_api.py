@@ -46,9 +46,9 @@ async def get_matching(req: Request) -> web.StreamResponse:
 
 
 def _matching(bucket: Bucket, name: str, mode: str, pattern: str, mime: str) -> Iterator[bytes]:
-    matches, shown = make_matcher(mode, pattern), bucket.key.cname(name)
+    shown = bucket.key.cname(name)
     _, file = bucket.open_data(name)
-    with file, open_archive(file, shown, mime) as archive:
+    with file, make_matcher(mode, pattern) as matches, open_archive(file, shown, mime) as archive:
         yield from select_members(archive, matches, shown)
 
 

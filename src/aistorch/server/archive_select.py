@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from itertools import chain
 
 from aistorch.server.archive import Archive, damage_named
 from aistorch.server.archive_formats import ArchiveFormat, MemberMissing
 from aistorch.server.archive_write import Entry, stream_archive
-from aistorch.server.http_errors import BadRequest
+from aistorch.server.regex_process import InvalidSelection, RegexProcess
 
 MATCH_ALL = ("", "*")
 
 
-class InvalidSelection(BadRequest):
-    """An unknown mode, or a regular expression that is none."""
-
-
-def make_matcher(mode: str, pattern: str) -> Callable[[str], bool]:
-    """The test that a member's name has to pass.
+def make_matcher(mode: str, pattern: str) -> AbstractContextManager[Callable[[str], bool]]:
+    """The test that a member's name has to pass, for a `with` block.
 
     Args:
         mode: `regexp` (found anywhere in the name), `prefix`, `suffix`, `substr` or `wdskey`.
@@ -37,8 +33,8 @@ def make_matcher(mode: str, pattern: str) -> Callable[[str], bool]:
     if mode != "regexp" and mode not in modes:
         raise InvalidSelection(f"unknown archmode {mode!r}: use regexp, {', '.join(modes)}")
     if pattern in MATCH_ALL:
-        return lambda _: True
-    return modes[mode] if mode in modes else _regular_expression(pattern)
+        return nullcontext(lambda _: True)
+    return nullcontext(modes[mode]) if mode in modes else RegexProcess(pattern)
 
 
 def without_last_extension(name: str) -> str:
@@ -70,11 +66,3 @@ def select_members(archive: Archive, matches: Callable[[str], bool], name: str) 
     if first is None:
         raise MemberMissing("a member that matches", name)
     return stream_archive(ArchiveFormat.TAR, chain((first,), entries))
-
-
-def _regular_expression(pattern: str) -> Callable[[str], bool]:
-    try:
-        search = re.compile(pattern).search
-    except re.error as error:
-        raise InvalidSelection(f"{pattern!r} is not a regular expression: {error}") from error
-    return lambda name: search(name) is not None

@@ -11,6 +11,7 @@ from aistorch.server.http_errors import BadRequest
 
 MAX_PAGE = 10_000
 _REMOTE_MAX_PAGE = 1000
+_MOST_DIGITS = 20  # of a number of 64 bits
 _UUID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
@@ -99,6 +100,6 @@ def _page_size(size: Any, most: int) -> int:
 
 
 def _flags(flags: Any) -> ListFlag:
-    if not isinstance(flags, str) or not flags.isdecimal():
+    if not isinstance(flags, str) or not flags.isdecimal() or len(flags) > _MOST_DIGITS:
         raise BadRequest(f"bad list-objects request: flags are a decimal number in a string, not {flags!r}")
     return ListFlag(int(flags))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from aistorch.server.http_errors import RangeNotSatisfiable
+from aistorch.server.http_errors import BadRequest, RangeNotSatisfiable
 
 _PREFIX = "bytes="
+_MOST_DIGITS = 19  # of a signed number of 64 bits
 
 
 def parse_range(header: str, size: int) -> tuple[int, int]:
@@ -16,6 +17,7 @@ def parse_range(header: str, size: int) -> tuple[int, int]:
 
     Raises:
         RangeNotSatisfiable: If it asks for nothing the object has, for several ranges, or is malformed.
+        BadRequest: If it has a number that no size can have.
     """
     if not header.startswith(_PREFIX):
         raise RangeNotSatisfiable(f"read range {header!r} is invalid: 'bytes=<first>-<last>' was expected")
@@ -54,6 +56,8 @@ def _parse_one(spec: str, size: int) -> tuple[int, int] | None:
 def _number(text: str, spec: str) -> int:
     if not (text.isascii() and text.isdigit()):
         raise _malformed(spec)
+    if len(text.lstrip("0")) > _MOST_DIGITS:
+        raise BadRequest(f"read range {spec[:80]!r} is invalid: no object has so many bytes")
     return int(text)
 
 

@@ -12,7 +12,7 @@ from aistorch.server.http_errors import BadRequest
 MAX_NAMES = 10_000_000
 """As in AIStore: more names than this are refused."""
 
-_RANGE = re.compile(r"\{(\d+)\.\.(\d+)(?:\.\.(\d+))?\}", re.ASCII)
+_RANGE = re.compile(r"\{(\d{1,18})\.\.(\d{1,18})(?:\.\.(\d{1,18}))?\}", re.ASCII)
 
 
 class Template:

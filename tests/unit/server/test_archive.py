@@ -21,12 +21,12 @@ from aistorch.server.archive_formats import (
     format_of_mime,
 )
 from aistorch.server.archive_select import (
-    InvalidSelection,
     make_matcher,
     select_members,
     without_last_extension,
 )
 from aistorch.server.archive_write import PIECE, Entry, ShortMemberError, stream_archive
+from aistorch.server.regex_process import InvalidSelection
 from aistorch.server.tar_index import MAX_TARS, tar_index
 from tests.support.archives import Members, unpack
 
@@ -186,8 +186,8 @@ def test_selections_come_as_tar_with_stored_names(
 ) -> None:
     members = [(name, name.encode()) for name in ("a/k1.jpg", "a/k1.cls", "a/k1.seg.png", "./b")]
     file = io.BytesIO(pack(form, members))
-    with file, open_archive(file, "s" + form.value) as archive:
-        data = b"".join(select_members(archive, make_matcher(mode, pattern), "s"))
+    with file, open_archive(file, "s" + form.value) as archive, make_matcher(mode, pattern) as matches:
+        data = b"".join(select_members(archive, matches, "s"))
     assert unpack(".tar", data) == [(name, name.encode()) for name in matching]
 
 
@@ -196,9 +196,10 @@ def test_selecting_nothing_is_known_at_once() -> None:
     with (
         file,
         open_archive(file, "s.tar") as archive,
+        make_matcher("prefix", "y") as matches,
         pytest.raises(MemberMissing, match="ais://b/s"),
     ):
-        select_members(archive, make_matcher("prefix", "y"), "ais://b/s.tar")
+        select_members(archive, matches, "ais://b/s.tar")
 
 
 @pytest.mark.parametrize(("mode", "pattern"), [("glob", "*"), ("", "x"), ("regexp", "(")])
