@@ -65,6 +65,7 @@ async def _append(req: Request, handle: str) -> web.StreamResponse:
     try:
         async for chunk in body_chunks(req):
             await writer.write_async(chunk)
+        await asyncio.to_thread(writer.flush)  # a full disk is told now, not when the client flushes
     except BaseException:
         writer.abort()
         raise

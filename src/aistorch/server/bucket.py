@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import hashlib
 import io
 import json
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from aistorch.server.store import Store
 
 INFO_FILE = "bucket.json"
-_OBJECTS = "objects"
+OBJECTS = "objects"
 
 
 class Bucket:
@@ -42,7 +43,7 @@ class Bucket:
     def __init__(self, store: Store, key: BucketKey, path: Path, created: int, props: dict[str, Any]) -> None:
         self.key, self.path, self.created, self.props = key, path, created, props
         self.uncached: set[str] = set()
-        self._folder = f"{path}/{_OBJECTS}/"  # a string: pathlib is too slow for what every read needs
+        self._folder = f"{path}/{OBJECTS}/"  # a string: pathlib is too slow for what every read needs
         self._store = store
         self._lock = threading.RLock()
         self._catalog: dict[str, ObjectMeta] = {}
@@ -137,16 +138,15 @@ class Bucket:
         while True:
             meta, file = self.open(name)
             changed = replace(meta, custom=dict(custom))
-            aside = self._store.temporary_path()
-            with file, aside.open("xb") as copy:
-                shutil.copyfileobj(io.BufferedReader(DataWindow(file, meta.size)), copy, 1 << 20)
-                copy.write(encode_trailer(changed))
-            with self._lock:
-                if self._catalog.get(name) is meta:
-                    os.replace(aside, self._file(name))
-                    self._catalog[name] = changed
-                    return changed
-            aside.unlink()  # the object was replaced or deleted in the meantime
+            with file, self._store.temporary_file() as aside:
+                with aside.open("xb") as changed_file:
+                    shutil.copyfileobj(io.BufferedReader(DataWindow(file, meta.size)), changed_file, 1 << 20)
+                    changed_file.write(encode_trailer(changed))
+                with self._lock:
+                    if self._catalog.get(name) is meta:  # else it was replaced or deleted in the meantime
+                        os.replace(aside, self._file(name))
+                        self._catalog[name] = changed
+                        return changed
 
     def names(self, prefix: str = "", after: str = "") -> Iterator[str]:
         """Names with the prefix, in byte order of their UTF-8, behind `after`; as they are at the time of the call."""
@@ -172,8 +172,11 @@ class Bucket:
     def update_props(self, patch: Mapping[str, Any]) -> None:
         """Merges a nested patch into the bucket's properties, and keeps them on disk."""
         with self._lock:
-            _merge(self.props, patch)
-            write_info(self.path, self.created, self.props, self._store.temporary_path())
+            props = copy.deepcopy(self.props)
+            _merge(props, patch)
+            with self._store.temporary_file() as aside:
+                write_info(self.path, self.created, props, aside)
+            self.props = props
 
     def detach(self) -> None:
         """Ends the bucket's life: what is being written to it now cannot be committed any more."""
@@ -212,13 +215,6 @@ def object_path(name: str) -> str:
     """Where an object lies: a digest in 256 folders, so that no name is too long, leads elsewhere or collides."""
     digest = hashlib.blake2b(name.encode(), digest_size=16).hexdigest()
     return f"{digest[:2]}/{digest}"
-
-
-def object_files(bucket_path: Path) -> Iterator[Path]:
-    """All files in the bucket's folder that may be objects."""
-    with contextlib.suppress(FileNotFoundError):
-        for folder in sorted((bucket_path / _OBJECTS).iterdir()):
-            yield from folder.iterdir()
 
 
 def write_info(path: Path, created: int, props: Mapping[str, Any], aside: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import shutil
 import uuid
 from collections.abc import AsyncIterator
@@ -27,6 +28,7 @@ MAX_PARTS = 9999
 """As in AIStore."""
 
 _PIECE = 1 << 20
+_MOST_DIGITS = 10
 
 
 class UploadMissing(HTTPError):
@@ -53,17 +55,26 @@ class Upload:
     def __init__(self, bucket: Bucket, name: str, folder: Path) -> None:
         self.bucket, self.name = bucket, name
         self.lock = asyncio.Lock()
+        folder.mkdir()
         self._folder = folder
         self._waiting: dict[int, Path] = {}  # parts that are not joined yet
         self._joined: list[int] = []  # sizes of those that are: 1, 2, 3 ...
-        self._writer = bucket.writer(name)
+        try:
+            self._writer = bucket.writer(name)
+        except OSError:
+            folder.rmdir()
+            raise
 
     async def receive(self, req: Request) -> Path:
-        """Stores the body of a request in a file."""
+        """Stores the body of a request in a file; nothing is left of one that breaks off."""
         path = self._new_path()
-        with path.open("xb") as file:
-            async for chunk in body_chunks(req):
-                await asyncio.to_thread(file.write, chunk)
+        try:
+            with path.open("xb") as file:
+                async for chunk in body_chunks(req):
+                    await asyncio.to_thread(file.write, chunk)
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
         return path
 
     def add(self, number: int, path: Path) -> None:
@@ -129,10 +140,8 @@ class Uploads:
 
     def begin(self, bucket: Bucket, name: str) -> str:
         """Begins an upload; returns its id."""
-        folder = self._store.temporary_path()
-        folder.mkdir()
         upload_id = uuid.uuid4().hex[:9]
-        self._uploads[upload_id] = Upload(bucket, name, folder)
+        self._uploads[upload_id] = Upload(bucket, name, self._store.temporary_path())
         return upload_id
 
     def get(self, req: Request) -> Upload:
@@ -167,6 +176,12 @@ class Uploads:
         del self._uploads[req.query["uploadId"]]
         await asyncio.to_thread(upload.drop)
 
+    async def give_up(self, req: Request) -> None:
+        """Forgets that upload when no other request is busy with it; nothing happens if one has ended it."""
+        with contextlib.suppress(UploadMissing):
+            async with self.alone(req):
+                await self.end(req)
+
 
 @routes.action("POST", "objects", "mpt-upload")
 async def begin_upload(req: Request) -> web.StreamResponse:
@@ -178,10 +193,16 @@ async def begin_upload(req: Request) -> web.StreamResponse:
 async def put_part(req: Request) -> web.StreamResponse:
     """Takes one part."""
     upload, text = req.app.uploads.get(req), req.query.get("partNumber", "")
-    number = int(text) if text.isascii() and text.isdigit() else 0
+    number = int(text) if text.isascii() and text.isdigit() and len(text) < _MOST_DIGITS else 0
     if not 1 <= number <= MAX_PARTS:
-        raise BadRequest(f"invalid part number {text!r}: use 1 to {MAX_PARTS}")
-    path = await upload.receive(req)
+        raise BadRequest(f"invalid part number {text[:80]!r}: use 1 to {MAX_PARTS}")
+    try:
+        path = await upload.receive(req)
+    except ConnectionError:
+        raise  # the client may send the part again
+    except OSError:  # the disk is full: parts that wait for others would keep it so
+        await req.app.uploads.give_up(req)
+        raise
     async with req.app.uploads.alone(req):
         try:
             await asyncio.to_thread(upload.add, number, path)
@@ -196,7 +217,11 @@ async def complete_upload(req: Request) -> web.StreamResponse:
     """Makes the object appear."""
     numbers = _numbers((await req.action()).value)
     async with req.app.uploads.alone(req) as upload:
-        meta = await asyncio.to_thread(upload.complete, numbers)
+        try:
+            meta = await asyncio.to_thread(upload.complete, numbers)
+        except OSError:
+            await req.app.uploads.end(req)
+            raise
         await req.app.uploads.end(req)
     return web.Response(headers=object_headers(upload.bucket, meta))
 
@@ -212,5 +237,5 @@ async def abort_upload(req: Request) -> web.StreamResponse:
 def _numbers(value: Any) -> list[int]:
     try:
         return [int(part["part-number"]) for part in value]
-    except (TypeError, KeyError, ValueError):
+    except (TypeError, KeyError, ValueError, OverflowError):
         raise BadRequest("the value of mpt-complete is a list of parts, each with a 'part-number'") from None

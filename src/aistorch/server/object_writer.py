@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -54,10 +55,14 @@ class ObjectWriter:
         if self._pending_size >= _THREAD_FROM:
             await asyncio.to_thread(self._write_pending)
 
-    def written(self) -> IO[bytes]:
-        """What was written so far, as a file at offset 0."""
+    def flush(self) -> None:
+        """Hands all that was added to the disk, which may refuse it."""
         self._write_pending()
         self._file.flush()
+
+    def written(self) -> IO[bytes]:
+        """What was written so far, as a file at offset 0."""
+        self.flush()
         return self._aside.open("rb")
 
     def commit(self) -> ObjectMeta:
@@ -75,8 +80,9 @@ class ObjectWriter:
     def abort(self) -> None:
         """Drops what was written; nothing happens after a commit."""
         if not self._committed:
-            self._file.close()
             self._aside.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # a full disk does not take what is still buffered
+                self._file.close()
 
     def __enter__(self) -> ObjectWriter:
         return self

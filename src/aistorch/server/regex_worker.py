@@ -19,8 +19,8 @@ import resource
 import sys
 import warnings
 
-CPU_SECONDS = 5
-"""For one archive: enough for some 200,000 names."""
+CPU_SECONDS = 3
+"""For one archive: enough for some 100,000 names."""
 
 _MEMORY = 512 << 20
 

@@ -11,31 +11,37 @@ it, by a lock that dies with the process.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import itertools
-import json
 import logging
 import os
 import shutil
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 from urllib.parse import quote, unquote
 
-import msgspec
-
 from aistorch.errors import AIStorchError
-from aistorch.server.bucket import INFO_FILE, Bucket, now, object_files, object_path, write_info
-from aistorch.server.http_errors import BucketExists, BucketMissing
+from aistorch.server.bucket import INFO_FILE, Bucket, now, write_info
+from aistorch.server.http_errors import BadRequest, BucketExists, BucketMissing
 from aistorch.server.names import BucketKey
-from aistorch.server.object_file import TornObjectError, read_trailer
+from aistorch.server.scan import close_to_others, read_info, scan_objects
 
 _log = logging.getLogger(__name__)
 
 
+_FOLDERS = ("tmp", "buckets", "quarantine")
+_IGNORED = ("lost+found",)
+
+
 class StoreLockedError(AIStorchError):
     """Another server uses the folder."""
+
+
+class ForeignFolderError(AIStorchError):
+    """The folder is somebody's, and not an AIStore's."""
 
 
 class Store:
@@ -46,19 +52,23 @@ class Store:
 
     Raises:
         StoreLockedError: If another server uses it.
+        ForeignFolderError: If it holds other things than a store.
         OSError: If it cannot be written.
     """
 
     def __init__(self, root: Path) -> None:
         self.root = root
         root.mkdir(parents=True, exist_ok=True)
+        _check_own(root)
         self._owner = _lock(root / "lock")
         self._counter = itertools.count()
         self._lock = threading.RLock()
         self._buckets: dict[BucketKey, Bucket] = {}
-        shutil.rmtree(root / "tmp", ignore_errors=True)
-        for folder in ("tmp", "buckets", "quarantine"):
+        _empty(root / "tmp")
+        for folder in _FOLDERS:
             (root / folder).mkdir(exist_ok=True)
+        for path in (root, root / "lock", *(root / folder for folder in _FOLDERS)):
+            close_to_others(path)
         self._scan()
 
     def close(self) -> None:
@@ -68,6 +78,15 @@ class Store:
     def temporary_path(self) -> Path:
         """A new path on the store's filesystem, for what will be renamed or dropped; emptied at the next start."""
         return self.root / "tmp" / f"{os.getpid()}-{next(self._counter)}"
+
+    @contextlib.contextmanager
+    def temporary_file(self) -> Iterator[Path]:
+        """Such a path for the time of a `with` block; what is a file there at the end is removed."""
+        path = self.temporary_path()
+        try:
+            yield path
+        finally:
+            path.unlink(missing_ok=True)
 
     def bucket(self, key: BucketKey) -> Bucket:
         """The bucket.
@@ -98,16 +117,22 @@ class Store:
             bucket = Bucket(self, key, self._path(key), now(), dict(props or {}))
             aside = self.temporary_path()
             aside.mkdir()
-            write_info(aside, bucket.created, bucket.props, self.temporary_path())
-            bucket.path.parent.mkdir(parents=True, exist_ok=True)
-            os.rename(aside, bucket.path)
+            try:
+                with self.temporary_file() as info:
+                    write_info(aside, bucket.created, bucket.props, info)
+                bucket.path.parent.mkdir(parents=True, exist_ok=True)
+                os.rename(aside, bucket.path)
+            except OSError:
+                shutil.rmtree(aside, ignore_errors=True)
+                raise
             self._buckets[key] = bucket
             return bucket
 
     def ensure(self, key: BucketKey) -> Bucket:
         """The bucket, made if it does not exist."""
         with self._lock:
-            return self._buckets.get(key) or self.create(key)
+            found = self._buckets.get(key)
+            return self.create(key) if found is None else found  # an empty one counts, too
 
     def destroy(self, key: BucketKey) -> None:
         """Removes a bucket and all that is in it.
@@ -147,24 +172,33 @@ class Store:
     def _scan(self) -> None:
         for info in sorted((self.root / "buckets").glob(f"*/*/*/{INFO_FILE}")):
             path = info.parent
-            key = BucketKey.make(path.name, path.parent.parent.name, unquote(path.parent.name))
-            known = json.loads(info.read_text())
-            bucket = Bucket(self, key, path, known["created"], known["props"])
-            for file in object_files(path):
-                self._scan_object(bucket, file)
+            try:
+                key = BucketKey.make(path.name, path.parent.parent.name, unquote(path.parent.name))
+                if path != self._path(key):
+                    raise BadRequest(f"the folder of {key.cname()} is {self._path(key)}")
+            except BadRequest as error:
+                _log.warning("%s is left out, it is no bucket: %s", path, error)
+                continue
+            for own in (path.parent.parent, path.parent, path, info):
+                close_to_others(own)
+            bucket = Bucket(self, key, path, *read_info(path))
+            scan_objects(bucket, self.root / "quarantine")
             self._buckets[key] = bucket
 
-    def _scan_object(self, bucket: Bucket, file: Path) -> None:
-        try:
-            meta = read_trailer(file)
-            if object_path(meta.name) != f"{file.parent.name}/{file.name}":
-                raise TornObjectError(f"{file}: holds the object {meta.name!r}, which belongs elsewhere")
-        except (TornObjectError, msgspec.DecodeError) as error:
-            aside = self.root / "quarantine" / file.name
-            _log.warning("%s; moved to %s", error, aside)
-            os.replace(file, aside)
-        else:
-            bucket.add(meta)
+
+def _check_own(root: Path) -> None:
+    # It is about to be closed to others, which would be a nuisance in a home folder or `/tmp`.
+    if (root / "lock").exists():
+        return
+    found = next((path.name for path in root.iterdir() if path.name not in (*_FOLDERS, *_IGNORED)), None)
+    if found is not None:
+        raise ForeignFolderError(f"{root} is no folder of an AIStore and not empty, {found!r} is there; choose another")
+
+
+def _empty(folder: Path) -> None:
+    if folder.is_symlink():
+        folder.unlink()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _lock(path: Path) -> IO[bytes]:

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import shutil
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import xxhash
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from aistorch.server import bucket as bucket_module
 from aistorch.server.bucket import Bucket
 from aistorch.server.http_errors import BucketExists, BucketMissing, ObjectMissing
 from aistorch.server.names import BucketKey
@@ -218,6 +220,54 @@ def test_leftovers_of_a_killed_server_go_at_the_next_start(bucket: Bucket, store
     assert list((store.root / "tmp").iterdir()) == []
     assert again.bucket(KEY).sorted_names() == []
     again.close()
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"created": "x", "props": {}}', "[" * 100_000])
+def test_a_damaged_description_of_a_bucket_costs_no_object(bucket: Bucket, store: Store, text: str) -> None:
+    put(bucket, "o", b"data")
+    (bucket.path / "bucket.json").write_text(text)
+    again = reopened(store)
+    assert read(again.bucket(KEY), "o") == b"data"
+    again.close()
+
+
+def test_an_empty_bucket_is_there_already(bucket: Bucket, store: Store) -> None:
+    assert store.ensure(KEY) is bucket
+
+
+def test_torn_files_of_one_name_are_all_kept(store: Store) -> None:
+    for name in ("one", "two"):
+        torn = Path(store.create(BucketKey.make(name))._file("o"))
+        torn.parent.mkdir(parents=True)
+        torn.write_text(name)
+    reopened(store).close()
+    assert sorted(path.read_text() for path in (store.root / "quarantine").iterdir()) == ["one", "two"]
+
+
+@pytest.mark.parametrize("failing", ["trailer", "move", "bucket", "props", "custom"])
+def test_nothing_is_left_of_what_a_full_disk_does_not_take(
+    bucket: Bucket, store: Store, monkeypatch: pytest.MonkeyPatch, failing: str
+) -> None:
+    def full(*arguments: Any, **_: Any) -> Any:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    put(bucket, "o", b"old", {"k": "v"})
+    if failing in ("trailer", "custom"):
+        monkeypatch.setattr(bucket_module, "encode_trailer", full)
+    else:
+        monkeypatch.setattr(os, "replace", full)
+    calls: dict[str, Callable[[], object]] = {
+        "trailer": lambda: put(bucket, "o", b"new"),
+        "move": lambda: put(bucket, "o", b"new"),
+        "bucket": lambda: store.create(BucketKey.make("new")),
+        "props": lambda: bucket.update_props({"versioning": {"enabled": True}}),
+        "custom": lambda: bucket.set_custom("o", {"k": "w"}),
+    }
+    with pytest.raises(OSError, match="No space"):
+        calls[failing]()
+    assert list((store.root / "tmp").iterdir()) == []
+    assert (read(bucket, "o"), bucket.get("o").custom, bucket.props) == (b"old", {"k": "v"}, {})
+    assert [found.key for found in store.buckets()] == [KEY]
 
 
 def test_one_server_at_a_time_owns_a_folder(store: Store) -> None:
