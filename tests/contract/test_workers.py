@@ -259,6 +259,7 @@ def test_an_error_reaches_the_parent_as_the_class_that_it_is(bucket: Bucket, wor
     for dataset in (by_index, in_turn):
         error = error_of(dataset, workers, "fork")
         assert type(error) is ObjectNotFoundError
+        assert (error.name, error.status_code) == (f"ais://{bucket.name}/gone", 404)
         assert f"ais://{bucket.name}/gone" in str(error)
         assert "deleted since" in str(error)
     assert type(error_of(by_index, workers, "fork", sampler=[7])) is SampleIndexError
