@@ -90,7 +90,7 @@ def interrupted(endpoint: str, folder: str) -> dict[str, tuple[list[int], list[i
         pass
 
     found = {}
-    for kind, workers in CASES:
+    for kind, workers in (("map", 2), ("iter", 0), ("iter", 2), ("shards", 2)):
         runs, steps = [], 8
         for name, options in (
             ("whole", {"save_strategy": "no"}),

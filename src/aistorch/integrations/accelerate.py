@@ -65,7 +65,7 @@ class Batches(Iterator[Any]):
             self._state._remove_dataloader(self)
             raise
         self.end_of_dataloader = _is_last(self._loader)
-        device = self._loader._is_accelerate_prepared.device
+        device = self._loader._prepared.device
         return batch if device is None else self._tools.utils.send_to_device(batch, device)
 
     def __len__(self) -> int:
@@ -79,14 +79,15 @@ def leave_as_it_is(loader: Any, *, has_state: bool) -> None:
         loader: The loader.
         has_state: Whether `save_state` and `load_state` can keep its place.
     """
-    loader._is_accelerate_prepared = Prepared()
+    # The second name is ours: `prepare` replaces the first by a plain True.
+    loader._is_accelerate_prepared = loader._prepared = Prepared()
     loader.use_stateful_dataloader = has_state
 
 
 def batches_of(loader: Any, batches: Iterator[Any], remainder: int) -> Iterator[Any]:
     """The batches of one iteration, as a loop that was written for Accelerate expects them from a prepared loader."""
-    mark = getattr(loader, "_is_accelerate_prepared", None)
-    return Batches(loader, batches, remainder) if isinstance(mark, Prepared) and mark.by_accelerate else batches
+    mark: Prepared | None = getattr(loader, "_prepared", None)
+    return Batches(loader, batches, remainder) if mark is not None and mark.by_accelerate else batches
 
 
 def _is_last(loader: Any) -> bool:

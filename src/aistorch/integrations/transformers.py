@@ -39,4 +39,23 @@ class AISTrainerMixin:
             prefetch_factor=args.dataloader_prefetch_factor,
             multiprocessing_context=args.dataloader_multiprocessing_context,
         )
+        if not any(type(callback).__name__ == _TELLS_EPOCH for callback in self.callback_handler.callbacks):
+            self.add_callback(_epoch_teller())
         return self.accelerator.prepare(loader)
+
+
+_TELLS_EPOCH = "TellsEpoch"
+
+
+def _epoch_teller() -> Any:
+    """A callback that sets the epoch of the loader before a trainer that goes on from a checkpoint skips batches."""
+    from transformers import TrainerCallback
+
+    class TellsEpoch(TrainerCallback):  # type: ignore[misc]
+        """Tells a loader which epoch begins."""
+
+        def on_epoch_begin(self, args: Any, state: Any, control: Any, train_dataloader: Any = None, **_: Any) -> None:  # noqa: ARG002
+            """The loop that skips batches tells an iterable dataset nothing."""
+            train_dataloader.set_epoch(int(state.epoch or 0))
+
+    return TellsEpoch
