@@ -41,6 +41,10 @@ class UnequalLengthsWarning(AIStorchWarning):
     """Sources that are read side by side do not have as many samples each; the longer ones are not read to the end."""
 
 
+class RanksDisagreeWarning(AIStorchWarning):
+    """Ranks that share samples are in different epochs."""
+
+
 class ReplayMismatchWarning(AIStorchWarning):
     """What was read again to go on with a loader is not what had been read before."""
 

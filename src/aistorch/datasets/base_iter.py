@@ -128,6 +128,11 @@ class AISBaseIterDataset(SplitMixin, ABC, IterableDataset[Any]):
     # What the datasets of this package are made of.
 
     @property
+    def _label(self) -> str:
+        """The same text on all ranks, for one dataset."""
+        return f"{type(self).__name__} of {', '.join(map(str, self._selections[:3]))}"
+
+    @property
     def _chooses_objects(self) -> bool:
         """Whether only the hooks of a subclass know which objects there are."""
         return not all(map(self._is_ours, CHOOSING_HOOKS))

@@ -14,8 +14,12 @@ from aistorch.errors import ShardError
 from aistorch.order.shards import Gather, Piece, ShardSequence
 from aistorch.shards.catalog import Catalog
 from aistorch.shards.pieces import PieceReader, Run
+from aistorch.shards.scattered import ScatteredSamples
 from aistorch.shards.stream import ShardSample, ShardStream
 from aistorch.shards.zero_dict import ZeroDict
+
+# Samples of a range that make it worth a look at the headers of all of it.
+_FEW = 8
 
 
 class PlacedShards:
@@ -38,18 +42,41 @@ class PlacedShards:
         Raises:
             ShardError: A shard is damaged, or has not as many samples as were counted.
         """
-        gathers, coming = deque[Gather](), deque[tuple[int, int]]()
+        coming_gathers = sequence.gathers(blocks)
+        first = next(coming_gathers, None)
+        if first is None:
+            return
+        gathers = chain([first], coming_gathers)
+        # A part of each window is many ranges of few samples, each with a request of its own; and else few of many.
+        is_scattered = first.order is not None and len(first.pieces) * _FEW > first.samples
+        yield from self._scattered(gathers) if is_scattered else self._pieces(gathers)
+
+    def _scattered(self, gathers: Iterable[Gather]) -> Iterator[ShardSample]:
+        begun = deque[Gather]()
+
+        def wanted() -> Iterator[tuple[int, int]]:
+            for gather in gathers:
+                begun.append(gather)
+                for piece, count in zip(gather.pieces, gather.counts, strict=True):
+                    yield from ((piece.shard, number) for number in range(piece.first, piece.first + count))
+
+        samples = ScatteredSamples(self._catalog, self._extensions).stream(wanted())
+        for sample in samples:
+            yield from _handed_out(begun.popleft(), chain([sample], samples))
+
+    def _pieces(self, gathers: Iterable[Gather]) -> Iterator[ShardSample]:
+        begun, coming = deque[Gather](), deque[tuple[int, int]]()
 
         def pieces() -> Iterator[Piece]:
-            for gather in sequence.gathers(blocks):
-                gathers.append(gather)
+            for gather in gathers:
+                begun.append(gather)
                 coming.extend((piece.shard, count) for piece, count in zip(gather.pieces, gather.counts, strict=True))
                 yield from gather.pieces
 
         runs = PieceReader(self._catalog.reader, self._catalog, self._open).stream(pieces())
         samples = self._counted(runs, coming)
         for sample in samples:  # the gather that it begins is known by then
-            yield from _handed_out(gathers.popleft(), chain([sample], samples))
+            yield from _handed_out(begun.popleft(), chain([sample], samples))
 
     def _open(self, piece: Piece, _: int, first: int) -> ShardStream:
         catalog = self._catalog

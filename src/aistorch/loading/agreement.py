@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import warnings
 from collections import Counter
 from collections.abc import Mapping
 from functools import lru_cache
@@ -16,10 +17,13 @@ from typing import Any
 
 from torch import distributed
 
-from aistorch.errors import RanksDisagreeError
+from aistorch.errors import RanksDisagreeError, RanksDisagreeWarning
 
 KEPT = 16
 """How many iterations a rank may be behind another one and still be compared with it; as many keys are in the store."""
+
+LOOKED_AT = 8
+"""The batch with which ranks that train together are in the same epoch, if they are at all."""
 
 _logger = logging.getLogger(__name__)
 _begun: Counter[str] = Counter()
@@ -54,6 +58,53 @@ def check_agreement(what: str, facts: Mapping[str, Any]) -> None:
     own = json.loads(json.dumps(facts, default=str))
     if others != own:
         raise RanksDisagreeError(_text(what, own, rank, others))
+
+
+class Watch:
+    """Looks after some batches whether another rank is in another epoch, as after an iteration that only one began.
+
+    Args:
+        what: See `check_agreement`.
+        epoch: The epoch of the iteration that this rank begins.
+    """
+
+    def __init__(self, what: str, epoch: int) -> None:
+        self._what, self._epoch = what, epoch
+        self._batches = 0
+        store = _store_among_ranks()
+        try:
+            if store is not None:
+                store.set(_epoch_key(what, distributed.get_rank()), str(epoch))
+        except RuntimeError as error:
+            _log_once(f"epochs of ranks are not compared: {error}")
+
+    def count(self) -> None:
+        """Counts a batch.
+
+        Warns:
+            RanksDisagreeWarning: Another rank is in another epoch.
+        """
+        self._batches += 1
+        if self._batches == LOOKED_AT and (store := _store_among_ranks()) is not None:
+            other = 0 if distributed.get_rank() else 1
+            key = _epoch_key(self._what, other)
+            try:
+                epoch = int(store.get(key)) if store.check([key]) else self._epoch
+            except RuntimeError as error:
+                _log_once(f"epochs of ranks are not compared: {error}")
+                return
+            if epoch != self._epoch:
+                warnings.warn(
+                    f"rank {distributed.get_rank()} reads epoch {self._epoch} of {self._what}, and rank {other} epoch "
+                    f"{epoch}, so some samples come twice and others not. One of them has begun an iteration more, as "
+                    "by next(iter(loader)): call set_epoch on all ranks",
+                    RanksDisagreeWarning,
+                    stacklevel=4,
+                )
+
+
+def _epoch_key(what: str, rank: int) -> str:
+    return f"aistorch/epoch/{rank}/{json.dumps(what)}"
 
 
 def _first_said(store: Any, what: str, number: int, own: str) -> bytes:

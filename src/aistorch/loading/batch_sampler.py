@@ -95,6 +95,11 @@ class AISBatchSampler(OrderedByPosition, Sampler[list[int]]):
                 yield indices[start:stop]
             first = size
 
+    @property
+    def _label(self) -> str:
+        """See `Ordered.compared`."""
+        return f"{type(self._dataset).__name__} of {getattr(self._dataset, '_label', len(self._dataset))}"
+
     def _count(self) -> int:
         return len(self._dataset)
 

@@ -85,6 +85,14 @@ class OrderedByPosition(Ordered):
         """The state of this rank once it has been given so many samples from `begun` on."""
         return self._state(_numbers(self._after(begun, samples, self._world.rank)))
 
+    def compared(self) -> tuple[str, dict[str, Any]] | None:
+        """See `Ordered.compared`; where in the epoch they begin, too."""
+        common = super().compared()
+        if common is None or not self.counts_samples:
+            return common
+        begun = self.place()
+        return common[0], common[1] | {"start": begun.start, "taken": begun.taken}
+
     def samples_of_epoch(self) -> int:
         """How many samples this rank has in an epoch."""
         world = self._world

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from torch.utils.data import BatchSampler, DataLoader, Dataset, IterableDataset, Sampler
 
 from aistorch.errors import ArgumentTypeError, InvalidArgumentError
+from aistorch.loading.agreement import Watch, check_agreement
 from aistorch.loading.batch_sampler import AISBatchSampler
 from aistorch.loading.by_position import OrderedByPosition
 from aistorch.loading.count_tracker import CountTracker
@@ -231,13 +232,23 @@ class AISDataLoader(DataLoader[T_co]):
         tracker = self._tracker
         if tracker is None:
             return batches_of(self, super().__iter__(), -1)
+        watch = self._compare_ranks()
         if tracker.needs_new_workers():
             self._iterator = None
         run = tracker.begin()
         with self._begun_by_workers():
             batches = super().__iter__()
         tracker.started(batches)
-        return batches_of(self, _Received(batches, run), run.remainder)
+        return batches_of(self, _Received(batches, run, watch), run.remainder)
+
+    def _compare_ranks(self) -> Watch | None:
+        """Raises where ranks that share the samples begin to read something different."""
+        for part in (self.dataset, self.batch_sampler):
+            if isinstance(part, Ordered) and part.may_have_state and (compared := part.compared()) is not None:
+                what, facts = compared
+                check_agreement(what, facts)
+                return Watch(what, facts["epoch"]) if "epoch" in facts else None
+        return None
 
     def _needed_tracker(self) -> Tracker:
         if self._tracker is None:
@@ -252,8 +263,8 @@ class AISDataLoader(DataLoader[T_co]):
 class _Received(Iterator[Any]):
     """A loader's batches, counted as they are handed out."""
 
-    def __init__(self, batches: Iterator[Any], run: Run) -> None:
-        self._batches, self._run = batches, run
+    def __init__(self, batches: Iterator[Any], run: Run, watch: Watch | None) -> None:
+        self._batches, self._run, self._watch = batches, run, watch
 
     def __next__(self) -> Any:
         try:
@@ -261,6 +272,8 @@ class _Received(Iterator[Any]):
         except StopIteration:
             self._run.finished = True
             raise
+        if self._watch is not None:
+            self._watch.count()
         return self._run.receive(batch)
 
     def __len__(self) -> int:

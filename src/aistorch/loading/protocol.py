@@ -205,6 +205,17 @@ class Ordered(SplitMixin):
         """
         return self._identity()
 
+    def compared(self) -> tuple[str, dict[str, Any]] | None:
+        """What ranks that share the samples have to agree on, and what it is called; None where they share nothing."""
+        if "ranks" not in self.split or self._given_world != (None, None) or self._world.size == 1:
+            return None
+        return self._label, self._identity() | ({"epoch": self.next_epoch} if self.shuffle else {})
+
+    @property
+    def _label(self) -> str:
+        """The same text on all ranks, for one dataset."""
+        return type(self).__name__
+
     def whose(self) -> dict[str, int]:
         """Of which rank the samples are."""
         rank, size = self._world

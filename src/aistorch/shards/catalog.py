@@ -119,6 +119,19 @@ class Catalog:
             found[shard] = self._index_of(shard, scanned)
         return [found[shard] for shard in range(len(self.shards))]
 
+    def made_index(self, shard: int) -> MemberIndex:
+        """The index of a shard; where none is beside it that can be used, it is made of the shard's headers, and kept.
+
+        Raises:
+            ShardError: It cannot have one: it is compressed, or holds sparse files; or it is damaged.
+        """
+        index = self.index(shard)
+        if index is None:
+            _, scanned = next(self._scan([shard]))
+            self._check_ranges(self.url(shard), scanned)
+            index = self._made[shard] = self._index_of(shard, scanned)
+        return index
+
     def renew(self, shard: int, misled: bool = False) -> MemberIndex | None:
         """Looks anew at a shard that is not what was known: the index that it has now; None where it cannot have one.
 
