@@ -4,7 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from aistorch.config import ReadConfig, RetryPolicy, ShuffleConfig
+    from aistorch.config import ReadConfig, RetryPolicy, ShardLimits, ShuffleConfig
     from aistorch.datasets.base_iter import AISBaseIterDataset
     from aistorch.datasets.base_map import AISBaseMapDataset
     from aistorch.datasets.batch_iterable import AISBatchIterDataset
@@ -51,6 +51,7 @@ __all__ = [
     "ObjectIndex",
     "ReadConfig",
     "RetryPolicy",
+    "ShardLimits",
     "ShardWriter",
     "ShuffleConfig",
     "ZeroDict",
@@ -82,6 +83,7 @@ _MODULES = {
     "ObjectIndex": "aistorch.index.object_index",
     "ReadConfig": "aistorch.config",
     "RetryPolicy": "aistorch.config",
+    "ShardLimits": "aistorch.config",
     "ShardWriter": "aistorch.shards.writer",
     "ShuffleConfig": "aistorch.config",
     "ZeroDict": "aistorch.shards.zero_dict",

@@ -68,6 +68,7 @@ class ReadConfig:
             whenever that fails, and always where the cluster forbids it.
         verify: Check each object against the checksum that AIStore stored with it.
         retry: When a read is tried again.
+        limits: How much a file or a sample of a shard may take in memory.
     """
 
     budget: int = 64 * MIB
@@ -78,6 +79,7 @@ class ReadConfig:
     direct: bool = True
     verify: bool = True
     retry: RetryPolicy = field(default_factory=RetryPolicy)
+    limits: ShardLimits = field(default_factory=lambda: ShardLimits())
 
     def __post_init__(self) -> None:
         if self.budget < 1:
@@ -109,3 +111,27 @@ class ShuffleConfig:
         for name in ("buffer", "max_bytes"):
             if getattr(self, name) < 1:
                 raise InvalidArgumentError(f"ShuffleConfig.{name} is {getattr(self, name)}; it must be positive")
+
+
+@dataclass(frozen=True, slots=True)
+class ShardLimits:
+    """How much one file or one sample of a shard may take in memory.
+
+    Shards that others made may be damaged or hostile: a few megabytes of gzip can announce a file of gigabytes. What is
+    within these limits is read, however large; what exceeds one is a `ShardLimitError` that names shard and file.
+
+    Attributes:
+        max_member: Bytes of one file.
+        max_sample: Bytes of all files of one sample that have come; with `group="shard"`, of all samples of a shard.
+        max_ratio: Bytes of one file or sample of a compressed shard, or of one with holes, for each byte that the shard
+            has in its bucket. 16 MiB are allowed in any case.
+    """
+
+    max_member: int = 4 << 30
+    max_sample: int = 8 << 30
+    max_ratio: float = 32.0
+
+    def __post_init__(self) -> None:
+        for name in ("max_member", "max_sample", "max_ratio"):
+            if getattr(self, name) <= 0:
+                raise InvalidArgumentError(f"ShardLimits.{name} is {getattr(self, name)}; it must be positive")

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import io
+import os
 import subprocess
 import sys
 import tarfile
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,6 +30,7 @@ from aistorch.errors import (
     EndpointUnreachableError,
     InvalidArgumentError,
     ObjectExistsError,
+    UnclosedWriterWarning,
     WriteError,
 )
 from aistorch.shards import put as put_module
@@ -363,3 +368,37 @@ def test_a_shard_takes_less_memory_than_it_has_bytes() -> None:
         command = [sys.executable, "-c", WRITE, started.endpoint]
         growth = int(subprocess.run(command, capture_output=True, check=True, text=True).stdout)
     assert growth < 80 * MIB, "the shard has 250 MiB"
+
+
+def test_a_writer_that_is_never_closed_says_what_is_lost(bucket: Bucket) -> None:
+    writer = ShardWriter(bucket, prefix="s", max_count=2)
+    for number in range(5):
+        writer.write(f"{number}", {"txt": "x"})
+    with pytest.warns(UnclosedWriterWarning, match=r"1 samples of .*s/shard-000002\.tar were not stored.*close"):
+        del writer
+    assert [each.name for each in bucket.list_all_objects_iter() if each.name.endswith(".tar")] == [
+        "s/shard-000000.tar",
+        "s/shard-000001.tar",
+    ]
+
+
+def test_a_writer_that_is_closed_or_has_failed_says_nothing(bucket: Bucket) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with ShardWriter(bucket) as writer:
+            writer.write("a", {"txt": "x"})
+        with contextlib.suppress(ZeroDivisionError), ShardWriter(bucket, prefix="b") as writer:
+            writer.write("a", {"txt": "x"})
+            raise ZeroDivisionError
+        ShardWriter(bucket, prefix="c")
+        del writer
+        gc.collect()
+
+
+def test_a_program_that_ends_without_closing_says_so(ais: Server, bucket: Bucket) -> None:
+    program = "import sys; from aistorch import ShardWriter; w = ShardWriter(sys.argv[1]); w.write('a', {'txt': 'x'})"
+    script = [sys.executable, "-c", program, f"ais://{bucket.name}"]
+    environment = os.environ | {"AIS_ENDPOINT": ais.endpoint}
+    done = subprocess.run(script, capture_output=True, text=True, check=True, env=environment)
+    assert "1 samples of" in done.stderr
+    assert "shard-000000.tar were not stored" in done.stderr

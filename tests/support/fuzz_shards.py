@@ -9,6 +9,7 @@
 - Files whose headers nobody touched, and all before them, are read as in the archive that was mutated.
 - As far as both come, Python's `tarfile` sees the same files.
 - A header pass sees the same names, offsets and sizes as the reading of contents.
+- A compressed bomb, mutated or not, comes in pieces of about 1 MiB, and no file larger than it may be is begun.
 - A compressed shard that is read to its end without an error is the one that was compressed.
 """
 
@@ -21,6 +22,7 @@ import random
 import sys
 import tarfile
 import time
+import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
@@ -28,13 +30,16 @@ from functools import cache
 import lz4.frame  # type: ignore[import-untyped]
 import zstandard
 
-from aistorch.errors import DuplicateMemberError, ScatteredSampleError, ShardError
-from aistorch.shards.compression import decompressor_for
+from aistorch.config import ShardLimits
+from aistorch.errors import DuplicateMemberError, ScatteredSampleError, ShardError, TrailingDataWarning
+from aistorch.shards.compression import PIECE, decompressor_for
 from aistorch.shards.grouping import Grouper
+from aistorch.shards.limits import Limits
 from aistorch.shards.tar import Entry, TarHeaders, TarStream
-from aistorch.shards.tar_contents import NO_RANGE, File, Files
+from aistorch.shards.tar_contents import NO_RANGE, File, Files, TarContents
 from aistorch.shards.tar_header import clean_name
 from aistorch.shards.tar_links import Link
+from aistorch.shards.tar_write import member_head
 from tests.support.tars import (
     checksummed,
     chunks,
@@ -243,6 +248,43 @@ def check_compressed(seed: int) -> bool:
     return False
 
 
+@cache
+def bomb(number: int) -> bytes:
+    """Little that a lot comes of: one file, files of one sample, samples, or zeros."""
+    rng = random.Random(number)
+    size = rng.choice([0, 1 << 10, 1 << 20, 1 << 24])
+    kind, content = rng.randrange(4), bytes(size)
+    heads = {0: [("a.x", 24 << 20)], 1: [(f"a.{n}", size) for n in range(40)], 2: [(f"{n}.x", size) for n in range(40)]}
+    blocks = [(member_head(name, length), length) for name, length in heads.get(kind, [])]
+    if size == 1 << 24:
+        blocks = blocks[:2]
+    plain = b"".join(head + (content if length == size else bytes(length)) for head, length in blocks)
+    return rng.choice(COMPRESSIONS)(plain or bytes(24 << 20))
+
+
+def check_bomb(seed: int) -> bool:
+    """One compressed bomb, whole or mutated; whether it was refused."""
+    rng = random.Random(seed)
+    data = bomb(rng.randrange(12))
+    if rng.randrange(2):
+        data, _ = mutate(rng, data)
+    limits = Limits.of(ShardLimits(max_ratio=1), len(data), compressed=True)
+    headers, contents = TarHeaders(SHARD), TarContents(SHARD, limits=limits)
+    try:
+        decompressor = decompressor_for(data, SHARD)
+        for part in chunks(data, [rng.randrange(len(data) + 1) for _ in range(3)]):
+            for piece in decompressor.feed(part):
+                assert len(piece) < 3 * PIECE, "a piece is too large"
+                for files in contents.parts(piece, headers.feed(piece)):
+                    assert all(len(content) <= limits.member for content in files.contents), "a file is too large"
+        decompressor.close()
+        contents.close()
+        headers.close()
+    except ShardError as error:
+        return error.shard == SHARD
+    return False
+
+
 def check(seed: int) -> bool:
     """One mutation.
 
@@ -250,7 +292,8 @@ def check(seed: int) -> bool:
         AssertionError: It is read wrongly.
     """
     began = time.process_time()
-    refused = check_compressed(seed) if seed % 4 == 3 else check_tar(seed)
+    one = check_bomb if seed % 100 == 99 else check_compressed if seed % 4 == 3 else check_tar
+    refused = one(seed)
     assert time.process_time() - began < SECONDS, "this takes too long"
     return refused
 
@@ -260,6 +303,7 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=100_000, help="how many mutations")
     parser.add_argument("--first", type=int, default=0, help="the seed of the first")
     options = parser.parse_args()
+    warnings.simplefilter("ignore", TrailingDataWarning)
     began, refused = time.perf_counter(), 0
     for seed in range(options.first, options.first + options.count):
         try:

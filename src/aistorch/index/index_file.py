@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import os
 import uuid
@@ -22,6 +23,8 @@ VERSION = 1
 _FIRST_LINE = b"aistorch index "
 _ALIGNMENT = 64
 _DIGEST = 16
+_HEADER_LIMIT = 1 << 24
+_PART = 1 << 24
 
 # Wide ones first, so that each lies where its numbers may. Offsets are of 4 or 8 bytes, codes of targets of 2 or 4.
 _KINDS = {"sizes": "<i8", "checksums": "<u8", "offsets": "", "sources": "<i4", "targets": "", "blob": "|u1"}
@@ -63,11 +66,12 @@ def read_columns(path: str | os.PathLike[str]) -> tuple[Columns, About]:
     with Path(path).open("rb") as file:
         _check_version(file.readline(_ALIGNMENT), shown)
         try:
-            about = json.loads(file.readline())
+            about = json.loads(_header(file))
+            for name in ("source_urls", "target_ids"):
+                if not isinstance(about[name], list) or not all(isinstance(text, str) for text in about[name]):
+                    raise TypeError(f"{name} are no list of texts")
             layout = _layout(about.pop("objects"), about.pop("name_bytes"), len(about["target_ids"]))
-            if not all(isinstance(text, str) for name in ("source_urls", "target_ids") for text in about[name]):
-                raise TypeError("a name is no text")
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise IndexFileError(shown, f"its header is damaged ({error!r}). Save the index anew") from error
         start = file.tell()
         end = start + sum(count * np.dtype(kind).itemsize for kind, count in layout.values())
@@ -77,7 +81,45 @@ def read_columns(path: str | os.PathLike[str]) -> tuple[Columns, About]:
         content = np.asarray(np.memmap(file, mode="r"))
     if xxhash.xxh3_128_digest(content[:end].data) != content[end:].tobytes():
         raise IndexFileError(shown, "its checksum is wrong, so it is damaged. Save the index anew")
-    return _columns(content, start, layout), about
+    columns = _columns(content, start, layout)
+    if problem := _problem(columns, len(about["source_urls"]), len(about["target_ids"])):
+        raise IndexFileError(shown, f"{problem}. Save the index anew")
+    return columns, about
+
+
+def _header(file: BinaryIO) -> bytes:
+    line = file.readline(_HEADER_LIMIT)
+    if len(line) == _HEADER_LIMIT:
+        raise ValueError(f"it has {_HEADER_LIMIT} bytes or more")
+    return line
+
+
+def _problem(columns: Columns, sources: int, targets: int) -> str:
+    """What does not fit together in columns that are as they were written; "" where all does."""
+    offsets, blob = columns["offsets"], columns["blob"]
+    if offsets[0] != 0 or offsets[-1] != len(blob) or (offsets[1:] < offsets[:-1]).any():
+        return "its names do not lie one after another"
+    for name, least, end in (("sizes", -1, None), ("sources", 0, sources), ("targets", -1, targets)):
+        column = columns[name]
+        if len(column) and (column.min() < least or (end is not None and column.max() >= end)):
+            return f"its {name} are none"
+    return "" if _are_texts(offsets, blob) else "a name is no UTF-8"
+
+
+def _are_texts(offsets: NDArray[Any], blob: NDArray[np.uint8]) -> bool:
+    """Whether each name is UTF-8; looked at in parts, since all of it may be large."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    is_ascii = True
+    try:
+        for start in range(0, len(blob), _PART):
+            part = blob[start : start + _PART].tobytes()
+            is_ascii &= part.isascii()
+            decoder.decode(part)
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError:
+        return False
+    # The bytes of a character behind its first one begin with the bits 10: no name begins with one.
+    return is_ascii or not (blob[offsets[:-1][offsets[:-1] < len(blob)]] & 0xC0 == 0x80).any()
 
 
 def _write(file: BinaryIO, columns: Mapping[str, NDArray[Any]], about: About) -> None:

@@ -7,13 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from itertools import pairwise
-from typing import TYPE_CHECKING, TypeVar
+from operator import index as as_index
+from typing import TYPE_CHECKING, NamedTuple, SupportsIndex, TypeVar, overload
 
 import numpy as np
 import xxhash
 from numpy.typing import ArrayLike, NDArray
 
-from aistorch.errors import InvalidArgumentError, SampleIndexError
+from aistorch.errors import ArgumentTypeError, InvalidArgumentError, SampleIndexError
 from aistorch.index.columns import (
     UNKNOWN_CHECKSUM,
     UNKNOWN_SIZE,
@@ -32,6 +33,24 @@ if TYPE_CHECKING:
 
 
 T = TypeVar("T", bound=np.generic)
+
+
+class ListedObject(NamedTuple):
+    """What is known of one object.
+
+    Attributes:
+        name: Its name.
+        size: Bytes, -1 where the listing did not tell.
+        checksum: The xxh64 of its content as listed, None where that is unknown.
+        target: Id of the target that held it when it was listed, None where that is unknown.
+        source: Number of the selection that it was listed by.
+    """
+
+    name: str
+    size: int
+    checksum: int | None
+    target: str | None
+    source: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -165,10 +184,14 @@ class ObjectIndex:
     def take(self, indices: ArrayLike) -> ObjectIndex:
         """The objects at these positions, in this order; a position may occur more than once.
 
+        Args:
+            indices: Positions, whole numbers; or a boolean mask, one truth value for each object.
+
         Raises:
-            SampleIndexError: A position lies outside; negative ones do, too.
+            SampleIndexError: A position lies outside; negative ones do, too. Or a mask has another length.
+            ArgumentTypeError: They are neither whole numbers nor truth values.
         """
-        positions = np.asarray(indices, dtype=np.int64).reshape(-1)
+        positions = _positions(indices, len(self))
         if len(positions):
             for extreme in (int(positions.min()), int(positions.max())):
                 if not 0 <= extreme < len(self):
@@ -184,8 +207,21 @@ class ObjectIndex:
             self.source_urls,
         )
 
-    def __getitem__(self, part: slice) -> ObjectIndex:
-        """Part of the objects; a slice without a step shares memory with the whole."""
+    @overload
+    def __getitem__(self, part: slice) -> ObjectIndex: ...
+
+    @overload
+    def __getitem__(self, part: SupportsIndex) -> ListedObject: ...
+
+    def __getitem__(self, part: slice | SupportsIndex) -> ObjectIndex | ListedObject:
+        """Part of the objects, or what is known of one; a slice without a step shares memory with the whole.
+
+        Raises:
+            SampleIndexError: A number lies outside; negative ones count from the end.
+            ArgumentTypeError: It is neither a number nor a slice; `take` wants positions and masks.
+        """
+        if not isinstance(part, slice):
+            return self._object(part)
         start, stop, step = part.indices(len(self))
         if step != 1:
             return self.take(np.arange(start, stop, step))
@@ -285,6 +321,18 @@ class ObjectIndex:
     def _columns(self) -> dict[str, NDArray[np.generic]]:
         return {column.name: getattr(self, column.name) for column in fields(self)[:6]}
 
+    def _object(self, number: SupportsIndex) -> ListedObject:
+        try:
+            position = self._position(as_index(number))
+        except TypeError:
+            kind = type(number).__name__
+            text = (
+                f"an index of objects is asked for a number or a slice, not {kind}; use take() for positions and masks"
+            )
+            raise ArgumentTypeError(text) from None
+        size, source = int(self.sizes[position]), int(self.sources[position])
+        return ListedObject(self.name(position), size, self.checksum(position), self.target(position), source)
+
     def _comparable(self, target_ids: tuple[str, ...]) -> list[NDArray[np.generic]]:
         return list((self._columns() | {"targets": self._recoded_targets(target_ids)}).values())
 
@@ -307,6 +355,20 @@ class ObjectIndex:
         # Position -1, the last, keeps unknown unknown.
         table = np.array([*(codes[target] for target in self.target_ids), UNKNOWN_TARGET])
         return _target_column(table[self.targets], len(target_ids), len(self))
+
+
+def _positions(indices: ArrayLike, count: int) -> NDArray[np.int64]:
+    """Positions as they are, or where a mask is true."""
+    given = np.asarray(indices).reshape(-1)
+    if given.dtype == np.bool_:
+        if len(given) != count:
+            raise SampleIndexError(f"a mask of {len(given)} truth values does not fit an index of {count} objects")
+        return np.flatnonzero(given)
+    if len(given) and given.dtype.kind not in "iu":
+        raise ArgumentTypeError(f"positions of objects must be whole numbers or a boolean mask, not {given.dtype}")
+    if given.dtype == np.uint64 and len(given) and given.max() >= count:  # may not fit into what positions are kept in
+        raise SampleIndexError(f"position {given.max()} is outside an index of {count} objects")
+    return given.astype(np.int64, copy=False)
 
 
 def _column(values: ArrayLike, dtype: type[T], count: int) -> NDArray[T]:

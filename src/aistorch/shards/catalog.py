@@ -20,6 +20,7 @@ from aistorch.index.sizes import with_sizes
 from aistorch.shards.compression import Decompressor, decompressor_for
 from aistorch.shards.facts import Facts
 from aistorch.shards.latest import Latest
+from aistorch.shards.limits import UNLIMITED, Limits
 from aistorch.shards.member_index import INDEX_SUFFIX, UNKNOWN_CHECKSUM, MemberIndex
 from aistorch.shards.places import Place
 from aistorch.shards.resolved import resolved
@@ -88,6 +89,11 @@ class Catalog:
         if shard not in self._stored:
             return None
         return next(self._read_indices([shard]))[1]
+
+    def kept_index(self, shard: int) -> MemberIndex | None:
+        """The index of a shard, where it need not be read."""
+        made = self._made.get(shard)
+        return self._latest.get(shard) if made is None else made
 
     def indices(self, shards: Iterable[int]) -> dict[int, MemberIndex | None]:
         """The same for several shards, read at once.
@@ -318,15 +324,19 @@ class Catalog:
         """One pass over the headers of shards."""
         found: list[Place] = []
         headers = decompressor = None
-        seen = Seen(UNKNOWN_SIZE, None)
+        seen, limits = Seen(UNKNOWN_SIZE, None), UNLIMITED
         pool = BufferPool(CHUNK_SIZE)
         for chunk in stream_chunks(self.reader, self.shards, (Extent(shard) for shard in shards), pool=pool):
             url = self.url(shards[chunk.number])
             if headers is None or decompressor is None:
                 headers, decompressor, found = TarHeaders(url), decompressor_for(chunk.content, url), []
                 seen = Seen.of(chunk)
+                compressed = type(decompressor) is not Decompressor
+                limits = Limits.of(self.reader.config.limits, max(chunk.size, len(chunk.content)), compressed)
             for plain in decompressor.feed(chunk.content):
                 found += headers.feed(plain)
+                if found:
+                    limits.check_list(url, found[-1][0], len(found))
             if chunk.buffer is not None:
                 pool.give_back(chunk.buffer)
             if chunk.last:

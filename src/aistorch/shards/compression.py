@@ -10,6 +10,7 @@ from typing import Any
 
 from aistorch.errors import DamagedShardError, MissingExtraError, ShardError, TruncatedShardError
 from aistorch.shards.kinds import no_shard
+from aistorch.shards.zstd_frame import ZstdFrame
 
 Chunk = bytes | memoryview
 
@@ -146,18 +147,16 @@ class _Lz4(_Frames):
 
 
 class _Zstd(_Frames):
-    _input = 1 << 12  # what comes of it cannot be limited: 128 MiB at worst, as a block of 128 KiB may stand in 4 bytes
-
     def __init__(self, shard: str) -> None:
         super().__init__(shard)
         self._module = _extra("zstandard", shard)
         self._failures = (self._module.ZstdError,)
 
     def _new_frame(self) -> Any:
-        return self._module.ZstdDecompressor().decompressobj()
+        return ZstdFrame(self._module.ZstdDecompressor().decompressobj())
 
     def _pieces(self, data: Chunk) -> Iterator[bytes]:
-        yield self._frame.decompress(data)
+        yield from self._frame.pieces(memoryview(data))
 
 
 def _leading(data: memoryview, padding: bytes) -> int:

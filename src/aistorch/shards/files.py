@@ -32,6 +32,11 @@ class FileStream:
         stop = len(named) if self._piece.stop is None else max(0, self._piece.stop - first)
         return named[max(0, self._piece.first - first) : stop]
 
+    @property
+    def held(self) -> tuple[int, str]:
+        """Nothing is kept."""
+        return 0, ""
+
     def close(self) -> list[NamedFile]:
         """None are left."""
         return []

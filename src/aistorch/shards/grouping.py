@@ -16,6 +16,10 @@ Sample = tuple[str, ZeroDict]
 """Key of a sample, and its files' contents by their extensions, in the order of the archive; of those it has alone."""
 
 
+# Of memory, that a key takes which is remembered.
+_KEY_BYTES = 128
+
+
 def split_name(name: str) -> tuple[str, str] | None:
     """Key and extension of a file: what stands before and behind the first dot of its last part.
 
@@ -73,6 +77,19 @@ class Grouper:
         self._samples: dict[str, ZeroDict] = {}  # "shard": all of them
         self._keys: set[str] = set()  # "adjacent": of all samples so far
         self._open: list[Sample] = []  # "adjacent": the sample that may go on
+        self._held = 0  # "shard": bytes of all contents
+
+    @property
+    def held(self) -> int:
+        """Bytes that are kept for samples which are not complete, and to know which there have been."""
+        own = sum(map(len, self._open[0][1].values())) if self._open else 0
+        return self._held + own + _KEY_BYTES * len(self._keys)
+
+    @property
+    def latest(self) -> str:
+        """The name of the last file of the sample that is not complete; "" where there is none."""
+        key, files = self._open[0] if self._open else next(reversed(self._samples.items()), ("", {}))
+        return f"{key}.{next(reversed(files))}" if files else ""
 
     def feed(self, members: Files) -> list[Sample]:
         """The samples that are complete: a sample is, once another one begins.
@@ -92,12 +109,13 @@ class Grouper:
                 if split[1] in files:
                     raise DuplicateMemberError(self.shard, name, offset)
                 files[split[1]] = content
+                self._held += len(content)
         return []
 
     def close(self) -> list[Sample]:
         """The samples that are complete now that no more files follow."""
         samples = self._open or list(self._samples.items())
-        self._open, self._samples = [], {}
+        self._open, self._samples, self._held = [], {}, 0
         return samples
 
     def _feed_adjacent(self, members: Files) -> list[Sample]:

@@ -30,6 +30,8 @@ class IndicesAhead:
         Warns:
             StaleShardIndexWarning: There is one, and it cannot be used.
         """
+        if (kept := self._catalog.kept_index(shard)) is not None:
+            return kept
         if not self._catalog.index_size(shard):
             return None
         if shard not in self._read:

@@ -17,6 +17,7 @@ from aistorch.shards.catalog import Catalog
 from aistorch.shards.compression import Decompressor, decompressor_for
 from aistorch.shards.facts import Facts
 from aistorch.shards.indexed_places import IndexedPlaces
+from aistorch.shards.limits import UNLIMITED, Limits
 from aistorch.shards.member_index import MemberIndex
 from aistorch.shards.places import Places
 from aistorch.shards.proofs import proofs
@@ -92,6 +93,7 @@ class Intake:
         shard: Its URL.
         is_known: Whether samples can be made of what has come.
         version: That of the shard, as far as it is known.
+        limits: How large its files and samples may be.
 
     Args:
         catalog: Who may know, and is told.
@@ -130,6 +132,7 @@ class Intake:
         self._every_file = every_file
         self._dealt: Facts | None = None  # by which the shard was dealt in parts; the server does not count links
         self.version = Seen(UNKNOWN_SIZE, None)
+        self.limits = UNLIMITED
         self.is_known = not self._needs_facts
 
     def feed(self, chunk: Chunk) -> Iterator[Plain]:
@@ -181,11 +184,16 @@ class Intake:
             index = None
         elif index is None and wanted.piece.takes_rest and catalog.known_version(shard).differs(chunk):
             catalog.forget(shard)
+        is_cut = wanted.origin > 0 or not wanted.to_end
+        if index is None and is_cut:  # it has been given up meanwhile
+            raise StaleShard(wanted)
         if index is None and not wanted.piece.takes_rest:
             self._dealt = catalog.facts(shard)
         self.version = Seen(chunk.size, chunk.version)
         plain = Decompressor(self.shard)
         decompressor = self._decompressor = plain if wanted.origin else decompressor_for(chunk.content, self.shard)
+        stored, is_compressed = max(chunk.size, len(chunk.content)), type(decompressor) is not Decompressor
+        self.limits = Limits.of(catalog.reader.config.limits, stored, is_compressed)
         if index is not None and index.is_in_order and type(decompressor) is Decompressor:
             proof = proofs.of(index) if chunk.version == index.shard_checksum else None
             self._finder = self._indexed = IndexedPlaces(self.shard, index, wanted.origin, proof)

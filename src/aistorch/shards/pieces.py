@@ -58,6 +58,10 @@ class SampleStream(Protocol[T]):
     def close(self) -> list[T]:
         """The last samples."""
 
+    @property
+    def held(self) -> tuple[int, str]:
+        """Bytes that are kept for samples which are not complete, and the last file of them."""
+
 
 class PieceReader(Generic[T]):
     """Reads pieces of shards.
@@ -174,10 +178,10 @@ class PieceReader(Generic[T]):
             while waiting and waiting[0][0].is_known and credit > 0:
                 intake, plain = waiting.popleft()
                 credit -= len(plain.content) if plain else 0
-                yield decoder.run(intake, plain)
+                yield from decoder.runs(intake, plain)
         with waiting[-1][0].settled() if waiting else nullcontext():
             for intake, plain in waiting:
-                yield decoder.run(intake, plain)
+                yield from decoder.runs(intake, plain)
         if failure is not None:
             raise failure
 
@@ -281,20 +285,30 @@ class _Decoder(Generic[T]):
         self._contents = TarContents("")
         self._taken = 0
 
-    def run(self, intake: Intake, plain: Plain | None) -> Run[T]:
-        """The samples that these bytes complete, or the end of the shard."""
+    def runs(self, intake: Intake, plain: Plain | None) -> Iterator[Run[T]]:
+        """The samples that these bytes complete, or the end of the shard.
+
+        Raises:
+            ShardError: The shard is damaged, or exceeds a limit.
+        """
         if self._stream is None:
             wanted = intake.wanted
             self._stream, self._taken = self._open(wanted.piece, wanted.number, wanted.first), 0
-            self._contents = TarContents(intake.shard, wanted.origin, self._linked(intake).content)
+            self._contents = TarContents(intake.shard, wanted.origin, self._linked(intake).content, intake.limits)
         if plain is None:
             self._contents.close()
-            samples = self._stream.close()
-            self._stream = None
-        else:
-            samples = self._stream.take(self._contents.feed(plain.content, plain.places))
-            if plain.buffer is not None:
-                self._pool.give_back(plain.buffer)
+            stream, self._stream = self._stream, None
+            yield self._run(intake, stream.close())
+            return
+        for files in self._contents.parts(plain.content, plain.places):
+            samples = self._stream.take(files)
+            yield self._run(intake, samples)
+            held, name = self._stream.held
+            intake.limits.check(intake.shard, name, held, "sample")
+        if plain.buffer is not None:
+            self._pool.give_back(plain.buffer)
+
+    def _run(self, intake: Intake, samples: list[T]) -> Run[T]:
         run = Run(intake.wanted.number, self._taken, samples)
         self._taken += len(samples)
         return run

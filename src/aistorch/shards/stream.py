@@ -64,6 +64,11 @@ class ShardStream:
         """The last samples."""
         return [] if self._is_past_piece else self._take(self._grouper.close())
 
+    @property
+    def held(self) -> tuple[int, str]:
+        """Bytes that are kept for samples which are not complete, and the last file of them."""
+        return self._grouper.held, self._grouper.latest
+
     def _take(self, samples: list[KeyedSample]) -> list[ShardSample]:
         if self._by_key is None and any("/" in key for key, _ in samples):
             # Without folders a key is a base name; with the first one, it must be known whether these are unique.

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
-from aistorch.errors import DamagedShardError
+from aistorch.errors import DamagedShardError, ShardError, ShardLimitError
 from aistorch.fetch.buffers import sliced_to_bytes
+from aistorch.shards.limits import UNLIMITED, Limits
 from aistorch.shards.places import Place, Places
 from aistorch.shards.tar_header import HeaderError
 from aistorch.shards.tar_incoming import Incoming
@@ -14,6 +15,9 @@ from aistorch.shards.tar_reader import Chunk
 
 NO_RANGE = -1
 """The offset of a sparse file, whose content stands nowhere in one piece, and of a link, which has none."""
+
+# Bytes of files that were made larger than what came of them, that are given at once.
+_AT_ONCE = 8 << 20
 
 File = tuple[str, bytes, int]
 """A regular file of an archive: its whole name without a leading `./`, its content, and where that begins in the
@@ -70,17 +74,32 @@ class TarContents:
         origin: Where in the archive the first chunk begins.
         linked: Gives the content that a link leads to, by its name; None where it is to be passed over, as all are
             without this.
+        limits: How large files may be.
     """
 
-    def __init__(self, shard: str, origin: int = 0, linked: Callable[[str, Link], bytes | None] | None = None) -> None:
+    def __init__(
+        self,
+        shard: str,
+        origin: int = 0,
+        linked: Callable[[str, Link], bytes | None] | None = None,
+        limits: Limits = UNLIMITED,
+    ) -> None:
         self.shard = shard
+        self._limits = limits
         self._linked = linked
         self._base = origin
         self._open: tuple[Place, Incoming] | None = None  # a file that goes on in the next chunk
-        self._trouble: DamagedShardError | None = None
+        self._trouble: ShardError | None = None
 
     def feed(self, chunk: Chunk, places: Places) -> Files:
-        """The files that are complete with this chunk, in the order of the archive.
+        """The files that are complete with this chunk, all at once; see `parts`."""
+        files = Files([], [], [])
+        for part in self.parts(chunk, places):
+            files.add_all(part.names, part.contents, part.offsets)
+        return files
+
+    def parts(self, chunk: Chunk, places: Places) -> Iterator[Files]:
+        """The files that are complete with this chunk, in the order of the archive; large ones few at a time.
 
         What comes before a file that cannot be what its header says is returned like all else; the next call raises.
 
@@ -89,7 +108,7 @@ class TarContents:
             places: Of the files whose headers end in this chunk.
 
         Raises:
-            DamagedShardError: There was such a file.
+            ShardError: There was such a file, or one that is too large.
         """
         self.close()
         base = self._base
@@ -97,10 +116,13 @@ class TarContents:
         files = Files([], [], [])
         if self._open is not None:
             self._go_on(*self._open, chunk, files)
-        if self._trouble is None and places:
-            take = self._take_each if places.odd else self._take
-            take(places, base, chunk, files)
-        return files
+        if self._trouble is not None or not places:
+            yield files
+        elif places.odd:
+            yield from self._take_each(places, base, chunk, files)
+        else:
+            self._take(places, base, chunk, files)
+            yield files
 
     def close(self) -> None:
         """Says that no more chunks follow.
@@ -122,23 +144,32 @@ class TarContents:
         if goes_on:
             self._begin(last, memoryview(chunk)[last[1] - base :])
 
-    def _take_each(self, places: Places, base: int, chunk: Chunk, files: Files) -> None:
-        """The same where some are sparse, or links."""
-        data = sliced_to_bytes(chunk)
+    def _take_each(self, places: Places, base: int, chunk: Chunk, files: Files) -> Iterator[Files]:
+        """The same where some are sparse, or links: these are larger than what came."""
+        data, held = sliced_to_bytes(chunk), 0
         for place in places:
             if self._trouble is not None:
                 break
+            if held > _AT_ONCE:
+                yield files
+                files, held = Files([], [], []), 0
+            before = len(files)
             start = place[1] - base
             if _end(place) <= self._base:
                 self._deliver(place, data[start : start + place[2]], files)
             else:
                 self._begin(place, memoryview(chunk)[start:])
+            held += sum(map(len, files.contents[before:]))
+        yield files
 
     def _begin(self, place: Place, part: memoryview) -> None:
         try:
+            self._limits.check(self.shard, place[0], place[2])
             incoming = Incoming(place[2])
         except HeaderError as error:
             self._trouble = self._damage(place, error)
+        except ShardLimitError as error:
+            self._trouble = error
         else:
             incoming.fill(part)
             self._open = place, incoming
@@ -157,9 +188,15 @@ class TarContents:
                 files.add((name, linked, NO_RANGE))
             return
         try:
-            files.add((name, content, offset) if odd is None else (name, odd.fill(content), NO_RANGE))
+            if odd is None:
+                files.add((name, content, offset))
+            else:
+                self._limits.check(self.shard, name, odd.size, "sparse file")
+                files.add((name, odd.fill(content), NO_RANGE))
         except HeaderError as error:
             self._trouble = self._damage(place, error)
+        except ShardLimitError as error:
+            self._trouble = error
 
     def _damage(self, place: Place, error: HeaderError) -> DamagedShardError:
         return DamagedShardError(self.shard, place[0], place[1], str(error))

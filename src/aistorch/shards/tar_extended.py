@@ -61,6 +61,7 @@ def _parse_pax(payload: bytes) -> dict[str, str]:
     Keywords that occur once for each region of a sparse file have all their values, separated by commas.
     """
     records: dict[str, str] = {}
+    repeated: dict[str, list[str]] = {}
     at = 0
     while at < len(payload) and payload[at]:  # some writers count the padding as well
         found = _RECORD.match(payload, at)
@@ -68,8 +69,8 @@ def _parse_pax(payload: bytes) -> dict[str, str]:
         if found is None or not found.end() < stop <= len(payload) or payload[stop - 1] != ord("\n"):
             raise HeaderError(f"no pax record: {payload[at : at + 60]!r}")
         keyword, value = decode(found[2]), decode(payload[found.end() : stop - 1])
-        if keyword in _REPEATED and keyword in records:
-            value = f"{records[keyword]},{value}"
+        if keyword in _REPEATED:
+            repeated.setdefault(keyword, []).append(value)
         records[keyword] = value
         at = stop
-    return records
+    return records | {keyword: ",".join(values) for keyword, values in repeated.items()}

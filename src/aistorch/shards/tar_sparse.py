@@ -12,6 +12,7 @@ from aistorch.shards.tar_header import BLOCK, HeaderError, decimal, number
 SPARSE_LIMIT = 1 << 28
 """Bytes of a sparse file, at most: a header of 512 bytes could ask for any amount of memory."""
 
+_MOST_REGIONS = 1 << 18  # each takes a hundred bytes of memory
 _HEADER_REGIONS, _HEADER_COUNT, _HEADER_MORE, _HEADER_SIZE = 386, 4, 482, slice(483, 495)
 _BLOCK_COUNT, _BLOCK_MORE = 21, 504
 
@@ -101,6 +102,7 @@ class SparseMap:
                 raise HeaderError(f"a sparse file with {region[1]} bytes at {region[0]}")
             if self._regions is not None:
                 self._regions.append(region)
+                _check_count(len(self._regions))
 
 
 def _leading_map(stored: bytes) -> tuple[list[tuple[int, int]], int]:
@@ -109,6 +111,7 @@ def _leading_map(stored: bytes) -> tuple[list[tuple[int, int]], int]:
     count = 1 + 2 * int(first) if first.isdigit() else 0
     if not 0 < count <= len(stored):
         raise HeaderError(f"no map of a sparse file: {first!r}")
+    _check_count(count // 2)
     lines = stored.split(b"\n", count)[:count]
     numbers = _numbers(b",".join(lines).decode("latin-1"))
     if len(numbers) != count:
@@ -121,5 +124,11 @@ def _size(records: Mapping[str, str]) -> int:
     return decimal(records.get("GNU.sparse.realsize") or records.get("GNU.sparse.size") or "", "sparse size")
 
 
+def _check_count(regions: int) -> None:
+    if regions > _MOST_REGIONS:
+        raise HeaderError(f"a sparse file of {regions} regions or more; {_MOST_REGIONS} at most are read")
+
+
 def _numbers(text: str) -> list[int]:
+    _check_count(text.count(",") // 2)
     return [decimal(number, "sparse offset or size") for number in text.split(",")] if text else []

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import warnings
+import weakref
 from collections.abc import Mapping
 from types import TracebackType
 from typing import Any
@@ -9,7 +12,7 @@ from typing import Any
 from aistore.sdk import Bucket
 
 from aistorch.config import MIB, RetryPolicy
-from aistorch.errors import InvalidArgumentError
+from aistorch.errors import InvalidArgumentError, UnclosedWriterWarning
 from aistorch.shards.destination import DEFAULT_PATTERN, Destination
 from aistorch.shards.new_shard import NewShard, WrittenShard
 from aistorch.shards.sample_files import Content, key_and_files, sample_files
@@ -70,6 +73,8 @@ class ShardWriter:
         self._retry = retry or RetryPolicy()
         self._shards: list[WrittenShard] = []
         self._open: NewShard | None = None
+        self._unsaved: list[NewShard] = []  # the open one, for whom this writer is no more
+        weakref.finalize(self, _complain, self._unsaved, os.getpid())
         self._keys: set[str] = set()  # of the open shard
         self._end = ""  # why nothing more can be written
 
@@ -106,6 +111,7 @@ class ShardWriter:
         try:
             if self._open is None:
                 self._open = self._begin()
+                self._unsaved.append(self._open)
             self._open.add(named)
         except BaseException:
             self._give_up()
@@ -157,14 +163,23 @@ class ShardWriter:
             self._give_up()
             raise
         self._open = None
+        self._unsaved.clear()
         self._keys.clear()
 
     def _give_up(self) -> None:
         if not self._end:
             self._end = "has given up"
         if self._open is not None:
+            self._unsaved.clear()
             self._open.abort()
             self._open = None
+
+
+def _complain(unsaved: list[NewShard], process: int) -> None:
+    """Says what was lost with a writer that has not been closed; at the end of the program, too."""
+    for shard in unsaved if process == os.getpid() else ():
+        text = f"{shard.samples} samples of {shard.url} were not stored, since their ShardWriter was never closed"
+        warnings.warn(f"{text}: use it in a with block, or call close()", UnclosedWriterWarning, stacklevel=2)
 
 
 def check_limits(max_count: int | None, max_size: int) -> None:

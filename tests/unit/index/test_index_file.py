@@ -6,7 +6,7 @@ import json
 import os
 import pickle
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -147,6 +147,57 @@ def test_a_header_that_promises_too_much(path: Path) -> None:
     path.write_bytes(data + xxhash.xxh3_128_digest(data))
     with pytest.raises(IndexFileError, match="bytes instead of"):
         ObjectIndex.load(path)
+
+
+def forged(saved: bytes, change: Callable[[dict[str, Any]], None], column: str = "", to: Any = None) -> bytes:
+    """The file with another header, or another column, and the right digest."""
+    first, header, _ = saved.split(b"\n", 2)
+    about = json.loads(header)
+    change(about)
+    body = saved[len(first) + len(header) + 2 : -16]
+    if column:
+        old = getattr(INDEX, column)
+        at = body.index(old.tobytes())
+        new = old.copy()
+        new[-1] = to
+        body = body[:at] + new.tobytes() + body[at + old.nbytes :]
+    text = json.dumps(about).encode()
+    content = first + b"\n" + text.ljust(len(header)) + b"\n" + body
+    return content + xxhash.xxh3_128_digest(content)
+
+
+@pytest.mark.parametrize(
+    ("column", "to"),
+    [
+        ("sizes", -2),
+        ("offsets", 0),
+        ("offsets", 1 << 31),
+        ("targets", 2),
+        ("targets", -2),
+        ("blob", 0xFF),
+        ("blob", 0x80),
+    ],
+)
+def test_columns_that_do_not_fit_together_are_refused(path: Path, saved: bytes, column: str, to: int) -> None:
+    path.write_bytes(forged(saved, lambda about: None, column, to))
+    with pytest.raises(IndexFileError, match=rf"{path}.*Save the index anew"):
+        ObjectIndex.load(path)
+
+
+@pytest.mark.parametrize("name", ["source_urls", "target_ids"])
+@pytest.mark.parametrize("value", ["abc", {"a": 1}, None, 3, [1], []])
+def test_texts_that_are_none_are_refused(path: Path, saved: bytes, name: str, value: Any) -> None:
+    path.write_bytes(forged(saved, lambda about: about.update({name: value})))
+    with pytest.raises(IndexFileError):
+        ObjectIndex.load(path)
+
+
+def test_a_header_without_an_end_or_too_deep_is_refused(path: Path, saved: bytes) -> None:
+    first = saved.split(b"\n", 1)[0] + b"\n"
+    for header in (b"[" * 200_000, b"\xff\xfe{}\n", b" " * (1 << 25), b'{"objects": ' + b"9" * 5000 + b"}\n"):
+        path.write_bytes(first + header)
+        with pytest.raises(IndexFileError, match="its header is damaged"):
+            ObjectIndex.load(path)
 
 
 def test_files_that_cannot_be_opened(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from aistore.sdk import Client
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aistorch.errors import SampleIndexError
+from aistorch.errors import ArgumentTypeError, SampleIndexError
 from aistorch.index.object_index import ObjectIndex
 
 ODD_NAMES = [
@@ -193,6 +193,44 @@ def test_positions_outside() -> None:
     for positions in ([3], [0, -1]):
         with pytest.raises(SampleIndexError, match="outside an index of 3 objects"):
             index.take(positions)
+
+
+def test_a_mask_is_a_mask() -> None:
+    index = ObjectIndex.from_names(list("abcd"), sizes=range(4))
+    for mask in ([True, False, False, True], np.array([True, False, False, True])):
+        assert index.take(mask).names() == ["a", "d"]
+    assert index.take([False] * 4).names() == index.take([]).names() == []
+    for mask in ([True], [True] * 5):
+        with pytest.raises(SampleIndexError, match=f"a mask of {len(mask)} truth values .* 4 objects"):
+            index.take(mask)
+
+
+@pytest.mark.parametrize("indices", [[0.0, 1.0], ["a"], np.array([1.5]), [None], [1, 1.5], "a"])
+def test_positions_are_whole_numbers(indices: object) -> None:
+    with pytest.raises(ArgumentTypeError, match="whole numbers or a boolean mask"):
+        ObjectIndex.from_names(list("abcd")).take(indices)  # type: ignore[arg-type]
+
+
+def test_positions_of_any_kind_of_whole_number() -> None:
+    index = ObjectIndex.from_names(list("abcd"))
+    for kind in (np.uint8, np.int32, np.uint64):
+        assert index.take(np.array([3, 1], kind)).names() == ["d", "b"]
+    with pytest.raises(SampleIndexError):
+        index.take(np.array([1 << 63], np.uint64))
+
+
+def test_one_object() -> None:
+    index = ObjectIndex.from_names(
+        ["a", "ü", "c"], sizes=[5, -1, 7], checksums=[0, 1 << 63, 3], targets=[0, -1, 0], target_ids=["t1"]
+    )
+    assert index[1] == index[-2] == index[np.int64(1)] == ("ü", -1, 1 << 63, None, 0)
+    assert index[2]._asdict() == {"name": "c", "size": 7, "checksum": 3, "target": "t1", "source": 0}
+    assert [index[number].name for number in range(3)] == ["a", "ü", "c"]
+    with pytest.raises(SampleIndexError):
+        index[3]
+    for wrong in ("a", 1.0, None, [0]):
+        with pytest.raises(ArgumentTypeError, match="take"):
+            index[wrong]  # type: ignore[call-overload]
 
 
 def test_nothing_can_be_changed() -> None:
