@@ -125,9 +125,10 @@ class Cluster:
             return False
         return not self._is_rebalancing()
 
-    def another(self, besides: Address) -> Address | None:
-        """A target that listens elsewhere."""
-        return next((address for address in self._targets.values() if address != besides), None)
+    def another(self, besides: Address, turn: int) -> Address | None:
+        """One of the targets that listen elsewhere, another one at each turn."""
+        others = [address for address in self._targets.values() if address != besides]
+        return others[turn % len(others)] if others else None
 
     def expects_etl(self, name: str) -> bool:
         """Whether an ETL starts or runs, as the cluster tells or told a moment ago.

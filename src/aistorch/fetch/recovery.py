@@ -177,13 +177,14 @@ class Recovery:
         return self._again(request, trouble)
 
     def _elsewhere(self, request: Request, trouble: Trouble, asked: Address) -> Step | None:
-        """A read from any other target, once, where the one that the proxy sent us to does not answer.
+        """A read from any other target, where the one that the proxy sent us to does not answer.
 
         Where the bucket keeps slices or copies on several targets (`ec`), each of them can make the object of what the
-        others have, and the proxy takes half a minute to notice that a target has gone.
+        others have, and the proxy takes half a minute to notice that a target has gone. One that is making several at once
+        fails at some, so that the next one is asked the next time.
         """
-        other = self._cluster.another(asked)
-        if trouble.elsewhere or request.is_derived or not other or not self._cluster.direct:
+        other = self._cluster.another(asked, trouble.attempts)
+        if request.is_derived or not other or not self._cluster.direct:
             return None
         trouble.elsewhere = trouble.asked = other
         trouble.asked_at = time.monotonic()
