@@ -17,6 +17,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from aistore.sdk import Bucket, Client
+from aistore.sdk.errors import AISError
+from aistore.sdk.request_client import RequestClient
 from torch.utils.data import DataLoader
 
 from aistorch import AISIterDataset, AISMapDataset
@@ -54,9 +56,20 @@ def maintain(cluster: Cluster, node: Node) -> None:
     smap = client.request("get", path="daemon", params={"what": "smap"}).json()
     target = next(t for t, at in smap["tmap"].items() if at["public_net"]["daemon_port"] == str(node.port))
     for action in ("start-maintenance", "stop-maintenance"):
-        value = {"sid": target, "skip_rebalance": False}
-        client.request("put", path="cluster", json={"action": action, "name": "", "value": value})
-        time.sleep(8)
+        message: dict[str, object] = {"action": action, "name": "", "value": {"sid": target, "skip_rebalance": False}}
+        while not _accepted(client, message):  # not while data is moved
+            time.sleep(0.5)
+        time.sleep(5)
+
+
+def _accepted(client: RequestClient, message: dict[str, object]) -> bool:
+    try:
+        client.request("put", path="cluster", json=message)
+    except AISError as error:
+        if error.status_code != 409:
+            raise
+        return False
+    return True
 
 
 FAULTS: dict[str, Fault] = {

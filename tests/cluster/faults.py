@@ -113,7 +113,15 @@ def read_during(
     fault: Callable[[], None], samples: Iterable[Sample], objects: int, after: int = 50, pace: float = 0.005
 ) -> Account:
     """Reads samples at a steady pace; the fault happens, in a thread of its own, once so many have come."""
-    happening = threading.Thread(target=fault)
+    failures: list[Exception] = []
+
+    def happen() -> None:
+        try:
+            fault()
+        except Exception as failure:  # raised below: what did not happen proves nothing
+            failures.append(failure)
+
+    happening = threading.Thread(target=happen)
     counts: Counter[str] = Counter()
     wrong, longest, error = 0, 0.0, None
     try:
@@ -128,6 +136,8 @@ def read_during(
         error = raised
     if happening.ident is not None:
         happening.join()
+    if failures:
+        raise failures[0]
     lost = sum(not counts[name(number)] for number in range(objects))
     total = sum(counts.values())
     return Account(total, lost, total - len(counts), wrong, longest, error)

@@ -180,7 +180,7 @@ class Recovery:
         """A read from any other target, where the one that the proxy sent us to does not answer.
 
         Where the bucket keeps slices or copies on several targets (`ec`), each of them can make the object of what the
-        others have, and the proxy takes half a minute to notice that a target has gone. One that is making several at once
+        others have, and the proxy takes half a minute to notice that a target has gone. One that makes several at once
         fails at some, so that the next one is asked the next time.
         """
         other = self._cluster.another(asked, trouble.attempts)
