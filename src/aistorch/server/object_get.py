@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 
-from aiohttp import web
+from aiohttp import hdrs, web
+from multidict import istr
 
 from aistorch.server.data_response import send_data
 from aistorch.server.headers import object_headers
@@ -15,18 +16,20 @@ from aistorch.server.routes import Routes
 
 routes = Routes()
 
+_BLOB_DOWNLOAD = istr("Ais-Blob-Download")  # found faster than a str
+
 
 @routes.default("GET", "objects")
 async def get_object(req: Request) -> web.StreamResponse:
     """The object's bytes; checksum headers are those of the whole object, for a range as well."""
     bucket = req.bucket
-    if req.http.headers.get("Ais-Blob-Download") == "true" and req.key.provider == "ais":
+    if req.key.provider == "ais" and req.http.headers.get(_BLOB_DOWNLOAD) == "true":
         raise BadRequest(f"cannot blob-download {req.key.cname(req.object_name)}: not in a remote bucket")
     meta, handle = bucket.open_handle(req.object_name)
     bucket.uncached.discard(meta.name)  # reading brings it into the cluster
     headers = object_headers(bucket, meta)
-    headers["Content-Type"] = "application/octet-stream"
-    wanted = req.http.headers.get("Range")
+    headers[hdrs.CONTENT_TYPE] = "application/octet-stream"
+    wanted = req.http.headers.get(hdrs.RANGE)
     if wanted is None:
         return await send_data(req, handle, 0, meta.size, status=200, headers=headers)
     try:
