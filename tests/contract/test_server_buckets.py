@@ -232,3 +232,29 @@ def test_targets_change_objects_only_for_clients_that_were_sent(ais: Server, buc
             assert "redirected" in response.json()["message"]
         assert requests.get(f"{base}/v1/ml/moss/{bucket.name}", json={"in": [{"objname": "o"}]}).status_code == 401
         assert act(Server(base, ais.embedded, 1), "GET", f"buckets/{bucket.name}", "list", {}).status_code == 400
+
+
+@pytest.mark.parametrize("checksum", [{"type": "nonsense"}, {"type": ""}, "md5"])
+def test_checksums_that_there_are_not_are_refused(ais: Server, bucket: Bucket, checksum: Any) -> None:
+    if checksum == {"type": ""} and not ais.embedded:
+        pytest.skip("AIStore takes an empty type for none given")
+    answer = act(ais, "PATCH", f"buckets/{bucket.name}", "set-bprops", {"checksum": checksum})
+    assert answer.status_code == 400
+
+
+def test_checksums_that_the_embedded_server_has_not_are_refused(ais: Server, bucket: Bucket) -> None:
+    answer = act(ais, "PATCH", f"buckets/{bucket.name}", "set-bprops", {"checksum": {"type": "md5"}})
+    assert answer.status_code == (400 if ais.embedded else 200)
+    put(bucket, "o", b"data")
+    kind = bucket.object("o").head(props="checksum").checksum_type
+    assert kind == ("xxhash2" if ais.embedded else "md5")
+
+
+def test_a_bucket_is_copied_into_an_empty_one(ais: Server, bucket: Bucket) -> None:
+    put(bucket, "o", b"data")
+    target = ais.client().bucket(new_name()).create()
+    try:
+        ais.client().job(bucket.copy(target)).wait(timeout=60)
+        assert target.object("o").get_reader().read_all() == b"data"
+    finally:
+        target.delete()

@@ -101,7 +101,7 @@ def test_an_aborted_upload_is_gone(bucket: Bucket) -> None:
         read(bucket, "o")
 
 
-@pytest.mark.parametrize("numbers", [[], [1, 3], [1]])
+@pytest.mark.parametrize("numbers", [[], [1, 3], [1], [1, 1, 2], [1, 2, 2], [3, 1, 2]])
 def test_all_parts_and_no_others_are_needed(bucket: Bucket, numbers: list[int]) -> None:
     upload = bucket.object("o").multipart_upload().create()
     for number in (1, 2):
@@ -113,6 +113,14 @@ def test_all_parts_and_no_others_are_needed(bucket: Bucket, numbers: list[int]) 
     upload.parts = [2, 1]
     upload.complete()
     assert read(bucket, "o") == b"xx"
+
+
+def test_an_empty_part_is_refused(bucket: Bucket) -> None:
+    upload = bucket.object("o").multipart_upload().create()
+    with pytest.raises(AISError) as caught:
+        upload.add_part(1).put_content(b"")
+    assert caught.value.status_code == 400
+    upload.abort()
 
 
 def test_parts_that_belong_nowhere(ais: Server, bucket: Bucket) -> None:

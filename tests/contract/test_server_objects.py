@@ -300,3 +300,12 @@ def test_any_bytes_under_any_name(bucket: Bucket, data: bytes, name: str) -> Non
     put(bucket, name, data)
     assert read(bucket, name) == data
     assert bucket.object(name).props.checksum_value == xxhash.xxh64_hexdigest(data)
+
+
+def test_each_put_counts_the_version_that_put_head_and_get_show(ais: Server, bucket: Bucket) -> None:
+    url = f"{ais.endpoint}/v1/objects/{bucket.name}/o?provider=ais"
+    for version in ("1", "2"):
+        answers = [requests.put(url, data=b"data"), requests.get(url), requests.head(url, allow_redirects=True)]
+        answers.append(requests.head(f"{url}&props=version", allow_redirects=True))
+        assert [answer.headers.get("Ais-Version") for answer in answers] == [version] * 4
+    assert [entry.version for entry in bucket.list_all_objects(props="name,version")] == ["2"]

@@ -58,8 +58,11 @@ class Bucket:
 
     @property
     def versioned(self) -> bool:
-        """Whether versions are shown to clients; off unless `versioning.enabled` was set."""
-        return bool(self.props.get("versioning", {}).get("enabled", False))
+        """Whether versions are shown to clients; unless `versioning.enabled` was set, in AIStore's own buckets."""
+        versioning = self.props.get("versioning")
+        if versioning is None:
+            return self.key.provider == "ais"
+        return bool(versioning.get("enabled", self.key.provider == "ais"))
 
     def get(self, name: str) -> ObjectMeta:
         """What is known of the object.

@@ -9,6 +9,7 @@ from typing import Any
 from aiohttp import web
 
 from aistorch.server.bucket import Bucket
+from aistorch.server.headers import CHECKSUM_TYPE, CHECKSUM_TYPES
 from aistorch.server.http_errors import BadRequest
 from aistorch.server.names import BucketKey, parse_namespace, parse_provider
 from aistorch.server.request import Request
@@ -23,7 +24,9 @@ async def create_bucket(req: Request) -> web.StreamResponse:
     if req.key.provider != "ais":
         raise BadRequest(f"cannot create {req.key.cname()}: declare it at start, with '--bucket {req.key.cname()}'")
     value = (await req.action()).value
-    req.app.store.create(req.key, value if isinstance(value, dict) else None)
+    props = value if isinstance(value, dict) else {}
+    _check_props(props)
+    req.app.store.create(req.key, props)
     return web.Response()
 
 
@@ -58,6 +61,7 @@ async def set_props(req: Request) -> web.StreamResponse:
     bucket, value = req.bucket, (await req.action()).value
     if not isinstance(value, dict):
         raise BadRequest("bucket properties are an object")
+    _check_props(value)
     bucket.update_props(value)
     return web.Response(text=req.app.jobs.finished("set-bprops", bucket.key))
 
@@ -66,6 +70,22 @@ async def set_props(req: Request) -> web.StreamResponse:
 async def head_bucket(req: Request) -> web.StreamResponse:
     """The bucket's properties, in a header."""
     return web.Response(headers={"Ais-Bucket-Props": props_json(req.bucket)})
+
+
+def _check_props(value: dict[str, Any]) -> None:
+    """Refuses what would be kept but have no effect, or break what reads it.
+
+    Raises:
+        BadRequest: It names the property.
+    """
+    for name in ("versioning", "checksum"):
+        if not isinstance(value.get(name, {}), dict):
+            raise BadRequest(f"bucket property {name!r} is an object")
+    kind = value.get("checksum", {}).get("type", CHECKSUM_TYPE)
+    if kind not in CHECKSUM_TYPES:
+        raise BadRequest(f"invalid checksum type {kind!r} (expecting {list(CHECKSUM_TYPES)})")
+    if kind != CHECKSUM_TYPE:
+        raise BadRequest(f"the embedded server has checksums of type {CHECKSUM_TYPE!r} only, not {kind!r}", "ErrUnsupp")
 
 
 async def list_buckets(req: Request) -> web.StreamResponse:
@@ -91,7 +111,7 @@ def props_json(bucket: Bucket) -> str:
         "features": "0",
         "bid": str(bucket.created & ((1 << 52) - 1)),
         "created": str(bucket.created),
-        "versioning": {"enabled": False, "validate_warm_get": False, "synchronize": False},
+        "versioning": {"enabled": bucket.versioned, "validate_warm_get": False, "synchronize": False},
     }
     for key, value in bucket.props.items():
         default = props.get(key)

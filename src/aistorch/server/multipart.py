@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import shutil
 import uuid
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -59,6 +60,7 @@ class Upload:
         self._folder = folder
         self._waiting: dict[int, Path] = {}  # parts that are not joined yet
         self._joined: list[int] = []  # sizes of those that are: 1, 2, 3 ...
+        self._sent: Counter[int] = Counter()  # how often each has come
         try:
             self._writer = bucket.writer(name)
         except OSError:
@@ -81,6 +83,7 @@ class Upload:
         """Takes a file for a part, in place of an earlier one of that number."""
         if number <= len(self._joined):
             self._separate()
+        self._sent[number] += 1
         replaced = self._waiting.get(number)
         self._waiting[number] = path
         if replaced is not None:
@@ -92,15 +95,16 @@ class Upload:
         """Makes the object of its parts, in the order of their numbers.
 
         Args:
-            numbers: The parts the client sent, in any order.
+            numbers: The parts the client sent, in any order; one that it sent twice, as the SDK has it, perhaps twice.
 
         Raises:
             BadRequest: They are not those that are there, or not 1, 2, 3 ... without a gap.
         """
         wanted = sorted(set(numbers))
         have = [*range(1, len(self._joined) + 1), *sorted(self._waiting)]
-        if wanted != have or self._waiting or not wanted:
-            raise BadRequest(f"cannot complete with parts {wanted}: have {have}, and all of 1..n are needed")
+        repeated = any(count > self._sent[number] for number, count in Counter(numbers).items())
+        if wanted != have or self._waiting or not wanted or repeated:
+            raise BadRequest(f"cannot complete with parts {sorted(numbers)}: have {have}, and all of 1..n are needed")
         return self._writer.commit()
 
     def drop(self) -> None:
@@ -198,6 +202,9 @@ async def put_part(req: Request) -> web.StreamResponse:
         raise BadRequest(f"invalid part number {text[:80]!r}: use 1 to {MAX_PARTS}")
     try:
         path = await upload.receive(req)
+        if not path.stat().st_size:
+            path.unlink()
+            raise BadRequest(f"{req.key.cname(upload.name)}: put-part invalid size (0)")
     except ConnectionError:
         raise  # the client may send the part again
     except OSError:  # the disk is full: parts that wait for others would keep it so

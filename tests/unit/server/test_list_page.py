@@ -138,12 +138,13 @@ def test_props_decide_what_entries_show(bucket: Bucket) -> None:
     location = ONE.location("ais/@#/bk/abc")
     everything = "name,size,checksum,atime,version,location,custom,copies,ec,status,cached,target_url"
     assert pages(bucket, props=everything)[0] == [
-        Entry("abc", cs="cs-abc", a="09 Sep 01 01:46 UTC", t=location, m="[k:v]", s=3, c=1, f=64)
+        Entry("abc", cs="cs-abc", a="09 Sep 01 01:46 UTC", v="2", t=location, m="[k:v]", s=3, c=1, f=64)
     ]
     assert pages(bucket)[0] == [Entry("abc", s=3, f=64)]
     assert pages(bucket, props="name")[0] == [Entry("abc", f=64)]
-    bucket.props["versioning"] = {"enabled": True}
     assert pages(bucket, props="version")[0] == [Entry("abc", v="2", f=64)]
+    bucket.props["versioning"] = {"enabled": False}
+    assert pages(bucket, props="version")[0] == [Entry("abc", f=64)]
 
 
 def test_flags_and_props_go_together_as_in_aistore(bucket: Bucket) -> None:
