@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from torch.utils.data import DataLoader
 
-from aistorch import AISBatchSampler
-from tests.support.ranks import run_ranks
+from aistorch import AISBatchSampler, AISDataLoader
+from tests.support.ranks import run_all
 from tests.support.trainers import (
     BATCH,
     COUNT,
@@ -27,6 +28,25 @@ pytest.importorskip("accelerate", reason="pip install 'aistorch[test]'")
 KINDS = ("map", "iter", "shards")
 EPOCHS = 2
 
+pytestmark = pytest.mark.timeout(400)
+
+
+@pytest.fixture(scope="module")
+def found(endpoint: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Any]]:
+    """What two ranks have read in each loop; by one pair of processes, since they take long to start."""
+    folder = str(tmp_path_factory.mktemp("accelerate"))
+    return run_all(
+        prepared,
+        prepared_by_torch,
+        checkpointed,
+        skipped,
+        gathered,
+        accumulated,
+        args=(endpoint, folder),
+        group=False,
+        timeout=360,
+    )
+
 
 def accelerator(**options: Any) -> Any:
     from accelerate import Accelerator, DataLoaderConfiguration
@@ -34,7 +54,7 @@ def accelerator(**options: Any) -> Any:
     return Accelerator(cpu=True, dataloader_config=DataLoaderConfiguration(**options))
 
 
-def prepared(endpoint: str) -> dict[str, list[list[int]]]:
+def prepared(endpoint: str, folder: str) -> dict[str, list[list[int]]]:
     found = {}
     for kind in KINDS:
         for workers in (0, 2):
@@ -43,16 +63,16 @@ def prepared(endpoint: str) -> dict[str, list[list[int]]]:
     return found
 
 
-def test_a_prepared_loader_reads_every_sample_once(endpoint: str) -> None:
-    first, second = run_ranks(prepared, endpoint, group=False)
+def test_a_prepared_loader_reads_every_sample_once(found: dict[str, list[Any]]) -> None:
+    first, second = found["prepared"]
     for case in first:
         check_epochs([first[case], second[case]], case=case)
 
 
-def prepared_by_torch(endpoint: str) -> dict[str, list[list[int]]]:
+def prepared_by_torch(endpoint: str, folder: str) -> dict[str, list[list[int]]]:
     found = {}
     for dispatch in (None, True, False):
-        for kind, workers in (("iter", 0), ("iter", 2), ("shards", 0), ("shards", 2)):
+        for kind, workers in (("iter", 0), ("iter", 2), ("shards", 0), ("shards", 2), ("legacy", 0), ("legacy", 2)):
             loader = accelerator(dispatch_batches=dispatch).prepare(plain_loader_of(kind, endpoint, workers))
             found[f"{kind}, {workers} workers, {dispatch}"] = [epoch_of(loader) for _ in range(EPOCHS)]
     loader = accelerator(dispatch_batches=False).prepare(
@@ -72,8 +92,8 @@ def prepared_by_torch(endpoint: str) -> dict[str, list[list[int]]]:
     return found
 
 
-def test_a_loader_of_torch_is_shared_by_accelerate_alone(endpoint: str) -> None:
-    first, second = run_ranks(prepared_by_torch, endpoint, group=False, timeout=110)
+def test_a_loader_of_torch_is_shared_by_accelerate_alone(found: dict[str, list[Any]]) -> None:
+    first, second = found["prepared_by_torch"]
     for case in first:
         # Accelerate fills up the last batch of every rank with samples from the start.
         check_epochs([first[case], second[case]], padding=2 * BATCH - COUNT % (2 * BATCH), case=case)
@@ -100,14 +120,14 @@ def checkpointed(endpoint: str, folder: str) -> dict[str, Any]:
     return found
 
 
-def test_a_saved_state_goes_on_exactly(endpoint: str, tmp_path: Path) -> None:
-    for rank in run_ranks(checkpointed, endpoint, str(tmp_path), group=False):
+def test_a_saved_state_goes_on_exactly(found: dict[str, list[Any]]) -> None:
+    for rank in found["checkpointed"]:
         for case, (epochs, resumed, following) in rank.items():
             assert resumed == epochs[1], case
             assert following == epochs[2], case
 
 
-def skipped(endpoint: str) -> dict[str, Any]:
+def skipped(endpoint: str, folder: str) -> dict[str, Any]:
     from accelerate import skip_first_batches
 
     found = {}
@@ -121,31 +141,24 @@ def skipped(endpoint: str) -> dict[str, Any]:
     return found
 
 
-def test_batches_are_skipped(endpoint: str) -> None:
-    for rank in run_ranks(skipped, endpoint, group=False):
+def test_batches_are_skipped(found: dict[str, list[Any]]) -> None:
+    for rank in found["skipped"]:
         for case, (whole, rest) in rank.items():
             assert rest == whole[2 * BATCH :], case
 
 
-def gathered(endpoint: str) -> dict[str, list[int]]:
+def gathered(endpoint: str, folder: str) -> dict[int, list[int]]:
     found = {}
     for workers in (0, 2):
-        for even in ("pad", "off"):
-            here = accelerator()
-            dataset = dataset_of("iter", endpoint, shuffle=False, even="pad", index=None)
-            dataset = dataset_of("iter", endpoint, shuffle=False, index=dataset.index[: COUNT - 1])
-            from aistorch import AISDataLoader
-
-            loader = here.prepare(AISDataLoader(dataset, BATCH, num_workers=workers, collate_fn=numbers))
-            found[f"{workers}, {even}"] = [
-                number for batch in loader for number in here.gather_for_metrics(batch).tolist()
-            ]
+        here = accelerator()
+        index = dataset_of("iter", endpoint).index[: COUNT - 1]
+        dataset = dataset_of("iter", endpoint, shuffle=False, index=index)
+        loader = here.prepare(AISDataLoader(dataset, BATCH, num_workers=workers, collate_fn=numbers))
+        found[workers] = [number for batch in loader for number in here.gather_for_metrics(batch).tolist()]
     return found
 
 
-def accumulated(endpoint: str) -> list[bool]:
-    import torch
-
+def accumulated(endpoint: str, folder: str) -> list[bool]:
     here = accelerator()
     here.gradient_accumulation_steps = 4
     model, loader = here.prepare(torch.nn.Linear(1, 1), loader_of("iter", endpoint))
@@ -156,12 +169,11 @@ def accumulated(endpoint: str) -> list[bool]:
     return steps
 
 
-def test_metrics_leave_out_what_was_repeated(endpoint: str) -> None:
-    for rank in run_ranks(gathered, endpoint, group=False):
-        for case, found in rank.items():
-            assert found == list(range(COUNT - 1)), case
+def test_metrics_leave_out_what_was_repeated(found: dict[str, list[Any]]) -> None:
+    for rank in found["gathered"]:
+        assert rank == {0: list(range(COUNT - 1)), 2: list(range(COUNT - 1))}
 
 
-def test_the_last_batch_of_an_epoch_ends_an_accumulation(endpoint: str) -> None:
-    for steps in run_ranks(accumulated, endpoint, group=False):
+def test_the_last_batch_of_an_epoch_ends_an_accumulation(found: dict[str, list[Any]]) -> None:
+    for steps in found["accumulated"]:
         assert steps == [False, False, False, True, False, True]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from tests.support.ranks import run_ranks
+from tests.support.ranks import run_all
 from tests.support.trainers import (
     BATCH,
     COUNT,
@@ -24,6 +24,15 @@ lightning = pytest.importorskip("lightning", reason="pip install 'aistorch[test]
 
 KINDS = ("map", "iter", "shards")
 LOADERS = [(kind, workers) for kind in KINDS for workers in (0, 2)]
+
+pytestmark = pytest.mark.timeout(400)
+
+
+@pytest.fixture(scope="module")
+def found(endpoint: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Any]]:
+    """What two ranks have read in each loop; by one pair of processes, since they take long to start."""
+    folder = str(tmp_path_factory.mktemp("lightning"))
+    return run_all(trained, evaluated, interrupted, with_fabric, args=(endpoint, folder), group=False, timeout=360)
 
 
 class Noting(lightning.LightningModule):  # type: ignore[misc, name-defined]
@@ -61,7 +70,7 @@ def trainer(**options: Any) -> Any:
     return lightning.Trainer(**{**quiet, **settings, "max_epochs": 2, **options})
 
 
-def trained(endpoint: str) -> list[tuple[Any, ...]]:
+def trained(endpoint: str, folder: str) -> list[tuple[Any, ...]]:
     found = []
     for kind, workers in LOADERS:
         for make in (loader_of, plain_loader_of):
@@ -71,13 +80,13 @@ def trained(endpoint: str) -> list[tuple[Any, ...]]:
     return found
 
 
-def test_trainer_reads_every_sample_once_an_epoch_in_a_new_order(endpoint: str) -> None:
-    for first, second in zip(*run_ranks(trained, endpoint, group=False), strict=True):
+def test_trainer_reads_every_sample_once_an_epoch_in_a_new_order(found: dict[str, list[Any]]) -> None:
+    for first, second in zip(*found["trained"], strict=True):
         assert first[:3] == second[:3]
         check_epochs([first[3], second[3]], case=first[:3])
 
 
-def evaluated(endpoint: str) -> list[tuple[Any, ...]]:
+def evaluated(endpoint: str, folder: str) -> list[tuple[Any, ...]]:
     found = []
     for kind, workers in LOADERS:
         model, loader = Noting(), loader_of(kind, endpoint, workers)
@@ -88,8 +97,8 @@ def evaluated(endpoint: str) -> list[tuple[Any, ...]]:
     return found
 
 
-def test_validate_and_predict_read_every_sample_once(endpoint: str) -> None:
-    for first, second in zip(*run_ranks(evaluated, endpoint, group=False), strict=True):
+def test_validate_and_predict_read_every_sample_once(found: dict[str, list[Any]]) -> None:
+    for first, second in zip(*found["evaluated"], strict=True):
         check_epoch([first[1], second[1]], case=first[0])
         assert sorted(first[2] + second[2]) == list(range(COUNT)), first[0]
         assert first[3] == first[2]
@@ -112,8 +121,8 @@ def interrupted(endpoint: str, folder: str) -> list[tuple[Any, ...]]:
     return found
 
 
-def test_a_checkpoint_within_an_epoch_goes_on_exactly(endpoint: str, tmp_path: Path) -> None:
-    for rank in run_ranks(interrupted, endpoint, str(tmp_path), group=False):
+def test_a_checkpoint_within_an_epoch_goes_on_exactly(found: dict[str, list[Any]]) -> None:
+    for rank in found["interrupted"]:
         for case, whole, stopped, rest in rank:
             assert stopped == [whole[0], whole[1][: 2 * BATCH]], case
             assert [stopped[1] + rest[0], rest[1]] == whole[1:], case
@@ -139,9 +148,8 @@ def with_fabric(endpoint: str, folder: str) -> list[tuple[Any, ...]]:
     return found
 
 
-def test_fabric_reads_every_sample_once_and_goes_on_from_a_checkpoint(endpoint: str, tmp_path: Path) -> None:
-    ranks = run_ranks(with_fabric, endpoint, str(tmp_path), group=False)
-    for first, second in zip(*ranks, strict=True):
+def test_fabric_reads_every_sample_once_and_goes_on_from_a_checkpoint(found: dict[str, list[Any]]) -> None:
+    for first, second in zip(*found["with_fabric"], strict=True):
         check_epochs([first[1], second[1]], case=first[0])
         assert first[2] == first[1], first[0]
         assert second[2] == second[1], first[0]

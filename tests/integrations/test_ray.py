@@ -24,17 +24,15 @@ def train(config: dict[str, Any]) -> None:
 
     found = {}
     for kind, workers in CASES:
-        for prepare in (True, False):
-            # Ray's own actors begin no workers by fork.
-            method = "spawn" if workers else None
-            loader = loader_of(kind, config["endpoint"], workers, multiprocessing_context=method)
-            ready = prepare_data_loader(loader) if prepare else loader
-            epochs = []
-            for epoch in range(2):
-                if prepare:
-                    ready.sampler.set_epoch(epoch)  # as Ray's documentation has it
-                epochs.append(epoch_of(ready))
-            found[f"{kind}, {workers} workers, {'prepared' if prepare else 'as it is'}"] = epochs
+        loader = prepare_data_loader(loader_of(kind, config["endpoint"], workers))
+        epochs = []
+        for epoch in range(2):
+            loader.sampler.set_epoch(epoch)  # as Ray's documentation has it
+            epochs.append(epoch_of(loader))
+        found[f"{kind}, {workers} workers, prepared"] = epochs
+    for kind in ("map", "iter"):
+        loader = loader_of(kind, config["endpoint"])
+        found[f"{kind}, as it is"] = [epoch_of(loader) for _ in range(2)]
     rank = train.get_context().get_world_rank()
     Path(config["folder"], f"{rank}.json").write_text(json.dumps(found))
 

@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+import operator
 from pathlib import Path
 from typing import Any
 
-from torch.distributed import checkpoint
+import pytest
+from torch.distributed.checkpoint.state_dict_loader import load
+from torch.distributed.checkpoint.state_dict_saver import save
 
-from tests.support.ranks import run_ranks
+from tests.support.ranks import run_all
 from tests.support.trainers import BATCH, check_epochs, epoch_of, epochs_of, loader_of, plain_loader_of
 
 CASES = [(kind, workers) for kind in ("map", "iter", "shards") for workers in (0, 2)]
+WAYS = ("set_epoch", "sampler.set_epoch", "batch_sampler.sampler.set_epoch")
+
+pytestmark = pytest.mark.timeout(400)
 
 
-def in_own_loop(endpoint: str) -> dict[str, list[list[int]]]:
+@pytest.fixture(scope="module")
+def found(endpoint: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Any]]:
+    """What two ranks have read in each loop; by one pair of processes, since they take long to start."""
+    folder = str(tmp_path_factory.mktemp("torch"))
+    return run_all(in_own_loop, set_by, saved_by_torch, args=(endpoint, folder), timeout=360)
+
+
+def in_own_loop(endpoint: str, folder: str) -> dict[str, list[list[int]]]:
     found = {}
     for kind, workers in CASES:
         loader = loader_of(kind, endpoint, workers)
@@ -26,33 +39,29 @@ def in_own_loop(endpoint: str) -> dict[str, list[list[int]]]:
     return found
 
 
-def test_epochs_advance_and_every_sample_is_read_once(endpoint: str) -> None:
-    first, second = run_ranks(in_own_loop, endpoint)
+def test_epochs_advance_and_every_sample_is_read_once(found: dict[str, list[Any]]) -> None:
+    first, second = found["in_own_loop"]
     for case in first:
         check_epochs([first[case], second[case]], case=case)
 
 
-def set_by(endpoint: str) -> dict[str, list[list[int]]]:
+def set_by(endpoint: str, folder: str) -> dict[str, list[list[int]]]:
     found = {}
     for kind, workers in CASES:
-        ways = {"loader": lambda loader: loader, "sampler": lambda loader: loader.sampler}
-        ways["batch sampler"] = lambda loader: loader.batch_sampler.sampler
-        for way, part in ways.items():
+        for way in WAYS:
             loader = loader_of(kind, endpoint, workers, **({"persistent_workers": True} if workers else {}))
             orders = []
             for epoch in (0, 5, 5):
-                part(loader).set_epoch(epoch)
+                operator.attrgetter(way)(loader)(epoch)
                 orders.append(epoch_of(loader))
             found[f"{kind}, {workers} workers, by {way}"] = orders
     return found
 
 
-def test_an_epoch_that_is_set_arrives_by_the_loader_and_its_samplers(endpoint: str) -> None:
-    for rank in run_ranks(set_by, endpoint):
+def test_an_epoch_that_is_set_arrives_by_the_loader_and_its_samplers(found: dict[str, list[Any]]) -> None:
+    for rank in found["set_by"]:
         for kind, workers in CASES:
-            first, *others = (
-                rank[f"{kind}, {workers} workers, by {way}"] for way in ("loader", "sampler", "batch sampler")
-            )
+            first, *others = (rank[f"{kind}, {workers} workers, by {way}"] for way in WAYS)
             assert first[0] != first[1]
             assert first[1] == first[2], kind
             assert others == [first, first], kind
@@ -67,15 +76,15 @@ def saved_by_torch(endpoint: str, folder: str) -> dict[str, Any]:
         epoch_of(loader)
         batches = iter(loader)
         begun = [number for _ in range(2) for number in next(batches).tolist()]
-        checkpoint.save({"loader": loader}, checkpoint_id=path)
+        save({"loader": loader}, checkpoint_id=path)
         loaded = loader_of(kind, endpoint, workers)
-        checkpoint.load({"loader": loaded}, checkpoint_id=path)
+        load({"loader": loaded}, checkpoint_id=path)
         found[f"{kind}, {workers} workers"] = whole, [begun + epoch_of(loaded), epoch_of(loaded)], len(begun)
     return found
 
 
-def test_a_state_in_a_checkpoint_of_torch_goes_on_exactly(endpoint: str, tmp_path: Path) -> None:
-    for rank in run_ranks(saved_by_torch, endpoint, str(tmp_path)):
+def test_a_state_in_a_checkpoint_of_torch_goes_on_exactly(found: dict[str, list[Any]]) -> None:
+    for rank in found["saved_by_torch"]:
         for case, (whole, resumed, begun) in rank.items():
             assert begun == 2 * BATCH
             assert resumed == whole[1:], case

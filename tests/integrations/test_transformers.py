@@ -8,13 +8,24 @@ from typing import Any
 import pytest
 import torch
 
-from tests.support.ranks import run_ranks
+from tests.support.ranks import run_all
 from tests.support.trainers import BATCH, COUNT, check_epochs, dataset_of, numbers
 
 transformers = pytest.importorskip("transformers", reason="pip install 'aistorch[test]'")
 
 EPOCHS = 2
 CASES = [(kind, workers) for kind in ("map", "iter", "shards") for workers in (0, 2)]
+
+pytestmark = pytest.mark.timeout(400)
+
+
+@pytest.fixture(scope="module")
+def found(endpoint: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Any]]:
+    """What two ranks have read in each loop; by one pair of processes, since they take long to start."""
+    folder = str(tmp_path_factory.mktemp("transformers"))
+    return run_all(
+        dispatched, not_dispatched, by_our_loader, interrupted, args=(endpoint, folder), group=False, timeout=360
+    )
 
 
 class Noting(torch.nn.Module):
@@ -48,14 +59,26 @@ def arguments(folder: str, workers: int, **options: Any) -> Any:
     return transformers.TrainingArguments(output_dir=folder, **{**settings, **options})
 
 
-def trained(endpoint: str, folder: str, dispatch: bool | None, ours: bool) -> dict[str, list[list[int]]]:
+def dispatched(endpoint: str, folder: str) -> dict[str, list[list[int]]]:
+    return trained(endpoint, folder, None)
+
+
+def not_dispatched(endpoint: str, folder: str) -> dict[str, list[list[int]]]:
+    return trained(endpoint, folder, False)
+
+
+def by_our_loader(endpoint: str, folder: str) -> dict[str, list[list[int]]]:
+    return trained(endpoint, folder, ours=True)
+
+
+def trained(endpoint: str, folder: str, dispatch: bool | None = None, ours: bool = False) -> dict[str, list[list[int]]]:
     from aistorch.integrations.transformers import AISTrainerMixin
 
     class Ours(AISTrainerMixin, transformers.Trainer):  # type: ignore[misc, name-defined]
         pass
 
     found = {}
-    for kind, workers in CASES:
+    for kind, workers in CASES if ours else (*CASES, ("legacy", 0), ("legacy", 2)):
         model = Noting()
         config = {"dispatch_batches": dispatch}
         trainer = (Ours if ours else transformers.Trainer)(
@@ -70,15 +93,15 @@ def trained(endpoint: str, folder: str, dispatch: bool | None, ours: bool) -> di
     return found
 
 
-@pytest.mark.parametrize("dispatch", [None, False])
-def test_trainer_reads_every_sample_of_a_dataset_once(endpoint: str, tmp_path: Path, dispatch: bool | None) -> None:
-    first, second = run_ranks(trained, endpoint, str(tmp_path), dispatch, False, group=False)
+@pytest.mark.parametrize("how", ["dispatched", "not_dispatched"])
+def test_trainer_reads_every_sample_of_a_dataset_once(found: dict[str, list[Any]], how: str) -> None:
+    first, second = found[how]
     for case in first:
         check_epochs([first[case], second[case]], padding=2 * BATCH - COUNT % (2 * BATCH), case=case)
 
 
-def test_trainer_with_our_loader_reads_every_sample_once(endpoint: str, tmp_path: Path) -> None:
-    first, second = run_ranks(trained, endpoint, str(tmp_path), None, True, group=False)
+def test_trainer_with_our_loader_reads_every_sample_once(found: dict[str, list[Any]]) -> None:
+    first, second = found["by_our_loader"]
     for case in first:
         check_epochs([first[case], second[case]], case=case)
 
@@ -120,7 +143,7 @@ class Stop(transformers.TrainerCallback):  # type: ignore[misc, name-defined]
         control.should_training_stop = state.global_step >= self.after
 
 
-def test_a_checkpoint_goes_on_exactly(endpoint: str, tmp_path: Path) -> None:
-    for rank in run_ranks(interrupted, endpoint, str(tmp_path), group=False):
+def test_a_checkpoint_goes_on_exactly(found: dict[str, list[Any]]) -> None:
+    for rank in found["interrupted"]:
         for case, (whole, stopped, rest) in rank.items():
             assert stopped + rest == whole, case

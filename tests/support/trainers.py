@@ -10,10 +10,16 @@ import torch
 from torch.utils.data import DataLoader
 
 from aistorch import AISDataLoader, AISIterDataset, AISMapDataset, AISShardReader
+from aistorch.legacy import plugin
 
 COUNT, BATCH, IN_SHARD = 42, 4, 7
 """Six shards; after five batches for each of two ranks two samples are left, one for each."""
-DATASETS: dict[str, Callable[..., Any]] = {"map": AISMapDataset, "iter": AISIterDataset, "shards": AISShardReader}
+DATASETS: dict[str, Callable[..., Any]] = {
+    "map": AISMapDataset,
+    "iter": AISIterDataset,
+    "shards": AISShardReader,
+    "legacy": plugin.AISIterDataset,  # what scripts for the plugin get
+}
 
 
 def content_of(number: int) -> bytes:
@@ -31,7 +37,7 @@ def numbers(samples: Sequence[tuple[str, Any]]) -> torch.Tensor:
 
 
 def dataset_of(kind: str, endpoint: str, **options: Any) -> Any:
-    """A dataset of the kind "map", "iter" or "shards" over all samples; iterable ones shuffle unless told otherwise."""
+    """A dataset of one of these kinds over all samples; iterable ones shuffle unless told otherwise."""
     if kind != "map":
         options = {"shuffle": True, "seed": 3} | options
     folder = "shards/" if kind == "shards" else "objects/"

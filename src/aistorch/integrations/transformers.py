@@ -51,7 +51,7 @@ def _epoch_teller() -> Any:
     """A callback that sets the epoch of the loader before a trainer that goes on from a checkpoint skips batches."""
     from transformers import TrainerCallback
 
-    class TellsEpoch(TrainerCallback):  # type: ignore[misc]
+    class TellsEpoch(TrainerCallback):
         """Tells a loader which epoch begins."""
 
         def on_epoch_begin(self, args: Any, state: Any, control: Any, train_dataloader: Any = None, **_: Any) -> None:  # noqa: ARG002

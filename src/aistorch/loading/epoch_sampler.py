@@ -81,7 +81,13 @@ def attach(loader: DataLoader[Any], *, has_state: bool) -> None:
 def _sampler_of(loader: DataLoader[Any]) -> EpochSampler | None:
     dataset: Any = loader.dataset
     if isinstance(dataset, IterableDataset):
-        shares = isinstance(dataset, Ordered) and getattr(dataset, "split", None) not in ("workers", "none")
-        return EpochSampler(dataset, loader.sampler) if shares else None
-    sampler = getattr(inner_batch_sampler(loader.batch_sampler), "sampler", None)
-    return sampler if isinstance(sampler, EpochSampler) else None
+        return EpochSampler(dataset, loader.sampler) if isinstance(dataset, Ordered) and _shares(dataset) else None
+    batches = inner_batch_sampler(loader.batch_sampler)
+    sampler = getattr(batches, "sampler", None)
+    return sampler if isinstance(sampler, EpochSampler) and _shares(batches) else None
+
+
+def _shares(ordered: Any) -> bool:
+    """Whether it shares samples among ranks where there are some, and is not told to leave that to others."""
+    told = getattr(ordered, "split", None) in ("workers", "none") or not getattr(ordered, "shares_among_ranks", True)
+    return not told and getattr(ordered, "_given_world", (None, None))[1] != 1
