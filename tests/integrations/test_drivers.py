@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from importlib import import_module
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -10,7 +12,7 @@ import torch
 from torch.utils.data import BatchSampler, DataLoader, IterableDataset, SequentialSampler
 
 from aistorch.errors import AIStorchWarning
-from aistorch.integrations import accelerate as ours
+from aistorch.integrations import accelerate, lightning, transformers
 from aistorch.loading import drivers
 from aistorch.loading.drivers import outer_rank_split
 from tests.support.ranks import run_ranks
@@ -91,8 +93,25 @@ def test_who_shares_samples_is_known_whenever_a_dataset_asks() -> None:
         assert samplers == ["accelerate.data_loader.BatchSamplerShard"] * 3
 
 
+@pytest.mark.parametrize("integration", [accelerate, lightning, transformers])
+def test_the_installed_releases_have_what_is_known_of_them(integration: Any) -> None:
+    """Where this fails, a new release does otherwise: look at what its loops read, then at `aistorch.integrations`."""
+    pytest.importorskip(integration.MODULES[0].partition(".")[0], reason="pip install 'aistorch[test]'")
+    module = import_module(integration.MODULES[0])
+    for name in (*integration.SHARE_AMONG_RANKS, *integration.COUNT_ITERATIONS):
+        assert isinstance(getattr(module, name), type)
+
+
+def test_the_installed_lightning_notes_indices_by_the_class_that_is_known() -> None:
+    overrides = pytest.importorskip("lightning.pytorch.overrides.distributed", reason="pip install 'aistorch[test]'")
+    wrapper = overrides._IndexBatchSamplerWrapper(batches := AskingBatches(SequentialSampler(range(8)), 2, False))
+    assert lightning.predicted_batches(wrapper) is batches
+    assert lightning.predicted_batches(batches) is None
+
+
 def test_a_class_that_a_release_has_no_more_is_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ours, "MODULES", (drivers.__name__,))
-    monkeypatch.setattr(ours, "SHARE_AMONG_RANKS", ("GoneSince",))
+    gone = SimpleNamespace(SHARE_AMONG_RANKS=("GoneSince",))
+    monkeypatch.setattr(drivers, "_MODULES", {drivers.__name__: gone})
+    drivers._methods.cache_clear()
     with pytest.warns(AIStorchWarning, match="has no GoneSince"):
         assert outer_rank_split() == ""

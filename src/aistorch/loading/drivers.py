@@ -19,6 +19,7 @@ from aistorch.errors import AIStorchWarning
 from aistorch.integrations import accelerate, lightning, transformers
 
 _INTEGRATIONS = (accelerate, lightning, transformers)
+_MODULES = {module: integration for integration in _INTEGRATIONS for module in integration.MODULES}
 
 
 def outer_rank_split() -> str:
@@ -67,23 +68,31 @@ def batches_of(loader: Any, batches: Iterator[Any], remainder: int) -> Iterator[
 
 
 def _among_callers(role: str) -> str:
-    codes: dict[CodeType, str] = {}
-    for integration in _INTEGRATIONS:
-        for module in integration.MODULES:
-            if module in sys.modules:
-                codes |= _methods(sys.modules[module], getattr(integration, role))
-    frame = inspect.currentframe() if codes else None
+    methods = _methods(tuple(map(sys.modules.get, _MODULES)), role)
+    frame = inspect.currentframe() if methods else None
     while frame is not None:
-        if (name := codes.get(frame.f_code)) is not None:
-            return name
+        found = methods.get(id(frame.f_code))
+        if found is not None and found[0] is frame.f_code:
+            return found[1]
         frame = frame.f_back
     return ""
 
 
 @cache
-def _methods(module: ModuleType, names: tuple[str, ...]) -> dict[CodeType, str]:
-    """The methods of some classes of a module, and which class each is of."""
-    return {code: f"{module.__name__}.{name}" for name in names for code in _codes(module, name)}
+def _methods(modules: tuple[ModuleType | None, ...], role: str) -> dict[int, tuple[CodeType, str]]:
+    """The methods of the classes that play a role, by the identity of their code, since hashing code takes long.
+
+    Args:
+        modules: Those of `_MODULES` that have been imported, None for others.
+        role: Which of the integrations' tuples of names.
+    """
+    found: dict[int, tuple[CodeType, str]] = {}
+    for module, integration in zip(modules, _MODULES.values(), strict=True):
+        if module is None:
+            continue
+        for name in getattr(integration, role):
+            found |= {id(code): (code, f"{module.__name__}.{name}") for code in _codes(module, name)}
+    return found
 
 
 def _codes(module: ModuleType, name: str) -> Iterator[CodeType]:
