@@ -83,7 +83,7 @@ WITH_WORKERS: dict[str, Made] = {
 }
 
 # Where this reads as it ought to, the test says so: remove the name then.
-FAILING = {*KINDS, *WITH_WORKERS}
+FAILING: set[str] = set()
 EVERY = {"mixture": 3, "loader of a mixture": 3, "loader of a mixture, two workers": 3}
 """Of how many mutations one is tried, where there are thousands."""
 

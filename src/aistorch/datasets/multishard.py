@@ -16,7 +16,13 @@ from torch.utils.data import IterableDataset
 from aistorch.config import ReadConfig, ShuffleConfig
 from aistorch.datasets.etl import etl_config
 from aistorch.datasets.shard_order import OrderedByShard
-from aistorch.errors import ArgumentTypeError, InvalidArgumentError, UnequalLengthsError, UnequalLengthsWarning
+from aistorch.errors import (
+    ArgumentTypeError,
+    InvalidArgumentError,
+    StateMismatchError,
+    UnequalLengthsError,
+    UnequalLengthsWarning,
+)
 from aistorch.fetch.reader import Reader
 from aistorch.index.build import build_index
 from aistorch.loading.ranks import World
@@ -104,6 +110,8 @@ class AISMultiShardStream(OrderedByShard, IterableDataset[Contents]):
             pieces = [[Piece(shard) for shard in range(len(row.catalog.shards))] for row in rows]
         else:
             run = run_of_worker(self._run(reading.world), self.batch_size or 1, *reading.share)
+            if reading.place.sample > len(run):
+                raise StateMismatchError(f"the state's sample is {reading.place.sample}, of {len(run)} samples")
             run = run[reading.place.sample :]
             pieces = [list(pieces_of_run(run, range(len(counts)), counts)) for counts in self._counts]
         return self._follow(_in_runs(self._side_by_side(pieces)), reading, _size)

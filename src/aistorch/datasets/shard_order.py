@@ -201,10 +201,12 @@ class OrderedByShard(OrderedByPosition):
         if self.counts_samples:
             super()._go_to(state)
             return
-        if "piece" in state:
+        if any(name in state for name in _POSITION[1:]):
             for name in _POSITION:
                 whole_number(state, name, 1 if name in ("world_size", "workers") else 0)
-        elif "start" in state:
+            if state["piece"] > (shards := self._listing()["count"]):
+                raise StateMismatchError(f"the state's piece is {state['piece']}, and there are {shards} shards")
+        if "start" in state:
             raise StateMismatchError(
                 "the state counts samples, which needs the index of each shard beside it, and these shards lack some: "
                 "write them anew with `aistorch shard`, or begin the epoch anew"

@@ -177,6 +177,14 @@ class OrderedByPosition(Ordered):
 
     def _go_to(self, state: Mapping[str, Any]) -> None:
         Cursor.from_dict(state)
+        count = self._count()
+        for name, number in (
+            ("start", cursor.start),
+            ("taken", cursor.taken),
+            ("worker_taken", state.get("worker_taken")),
+        ):
+            if isinstance(number, int) and number > count:
+                raise StateMismatchError(f"the state's {name} is {number}, and an epoch has {count} samples")
         if "workers" not in state:
             return
         here, saved = self._share, Share(*(whole_number(state, name) for name in ("worker", "workers")))
