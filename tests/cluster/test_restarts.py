@@ -70,14 +70,14 @@ def test_a_target_that_has_left_for_good_is_named(cluster: Cluster, bucket: Buck
     assert (account.doubled, account.wrong) == (0, 0)
 
 
-def test_an_object_deleted_on_a_cluster_at_rest_is_told_within_a_second(cluster: Cluster, bucket: Bucket) -> None:
+def test_an_object_deleted_on_a_cluster_at_rest_is_not_waited_for(cluster: Cluster, bucket: Bucket) -> None:
     dataset = AISMapDataset(bucket)
     assert dataset[0]
     bucket.object(name(7)).delete()
     began = time.monotonic()
     with pytest.raises(ObjectNotFoundError, match="deleted since"):
         dataset[7]
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 5  # 0.04; of a cluster that is not at rest it would be 10 and more
 
 
 def test_where_objects_are_kept_on_several_targets_one_that_is_killed_is_not_waited_for(cluster: Cluster) -> None:

@@ -96,7 +96,8 @@ def test_delays_double_up_to_the_most() -> None:
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [({"attempts": 0}, "RetryPolicy.attempts"), ({"backoff": -1}, "RetryPolicy.backoff")]
-    + [({name: -0.5}, f"RetryPolicy.{name}") for name in ("backoff_max", "connect_timeout", "read_timeout")],
+    + [({name: -0.5}, f"RetryPolicy.{name}") for name in ("backoff_max", "connect_timeout", "read_timeout", "min_rate")]
+    + [({"patience": value}, "RetryPolicy.patience") for value in (-1.0, float("nan"))],
 )
 def test_policies_that_make_no_sense(arguments: dict[str, float], named: str) -> None:
     with pytest.raises(InvalidArgumentError, match=named):
