@@ -184,3 +184,14 @@ def test_more_missing_entries_than_a_cluster_takes(ais: Server, filled: Bucket) 
     names = [f"gone-{i}" for i in range(50)]
     answers = list(ais.client().batch([*names, "dir/o-01.bin"], filled).get())
     assert [bool(out.err_msg) for out, _ in answers] == [True] * 50 + [False]
+
+
+def test_a_batch_is_a_job_that_can_be_waited_for(ais: Server, filled: Bucket) -> None:
+    sent = list(ais.client().batch([filled.object(entry.name) for entry in filled.list_all_objects()]).get())
+    client = ais.client()
+    every = [snap for snaps in client.job(job_kind="get-batch").get_details().root.values() for snap in snaps]
+    last = max((snap for snap in every if not snap.aborted), key=lambda snap: snap.start_time)
+    assert last.id.startswith("gbt-")
+    if ais.embedded:  # a cluster counts a while later, and calls the job idle after a minute
+        assert sum(snap.stats.objects for snap in every if snap.id == last.id) == len(sent)
+        assert client.job(job_id=last.id, job_kind="get-batch").wait(timeout=60, verbose=False).success

@@ -18,6 +18,7 @@ from aistorch.server.archive_member import OpenMember, open_member
 from aistorch.server.archive_write import Entry, stream_archive
 from aistorch.server.getbatch_request import MISSING, Batch, BatchEntry, parse_batch
 from aistorch.server.http_errors import HTTPError, ObjectMissing
+from aistorch.server.jobs import Job
 from aistorch.server.request import Request
 from aistorch.server.routes import Routes
 from aistorch.server.streaming import send_stream
@@ -36,25 +37,25 @@ class _Outcome(NamedTuple):
 async def get_batch(req: Request) -> web.StreamResponse:
     """Answers `GET /v1/ml/moss[/<bucket>]`."""
     batch = await parse_batch(req)
-    if batch.streamed:
-        return await send_stream(req, _archive_only(batch), batch.form.content_type)
-    boundary = uuid.uuid4().hex
-    return await send_stream(req, _multipart(batch, boundary), f"multipart/mixed; boundary={boundary}")
+    with req.app.jobs.during("get-batch", prefix="gbt-") as job:
+        if batch.streamed:
+            return await send_stream(req, _archive_only(batch, job), batch.form.content_type)
+        boundary = uuid.uuid4().hex
+        return await send_stream(req, _multipart(batch, job, boundary), f"multipart/mixed; boundary={boundary}")
 
 
-def _archive_only(batch: Batch) -> Iterator[bytes]:
+def _archive_only(batch: Batch, job: Job) -> Iterator[bytes]:
     for entry in batch.entries:
         if entry.ranged or not batch.lenient:
             _try(batch, entry)
-    yield from stream_archive(batch.form, _entries(batch))
+    yield from stream_archive(batch.form, _entries(batch, job))
 
 
-def _multipart(batch: Batch, boundary: str) -> Iterator[bytes]:
-    job = f"gbt-{uuid.uuid4().hex[:9]}"
+def _multipart(batch: Batch, job: Job, boundary: str) -> Iterator[bytes]:
     out = [_describe(entry, _try(batch, entry)) for entry in batch.entries]
-    yield _part_head(boundary, "metadata") + json.dumps({"uuid": job, "out": out}).encode() + b"\n\r\n"
-    yield _part_head(boundary, "archive", f'; filename="get-batch[{job}]"', "application/octet-stream")
-    yield from stream_archive(batch.form, _entries(batch))
+    yield _part_head(boundary, "metadata") + json.dumps({"uuid": job.id, "out": out}).encode() + b"\n\r\n"
+    yield _part_head(boundary, "archive", f'; filename="get-batch[{job.id}]"', "application/octet-stream")
+    yield from stream_archive(batch.form, _entries(batch, job))
     yield f"\r\n--{boundary}--\r\n".encode()
 
 
@@ -76,8 +77,9 @@ def _try(batch: Batch, entry: BatchEntry) -> _Outcome:
     return _Outcome(size)
 
 
-def _entries(batch: Batch) -> Iterator[Entry]:
+def _entries(batch: Batch, job: Job) -> Iterator[Entry]:
     for entry in batch.entries:
+        job.check()
         name = entry.output_name(batch.with_bucket)
         try:
             size, content, _ = _open(entry)
@@ -86,6 +88,7 @@ def _entries(batch: Batch) -> Iterator[Entry]:
                 raise
             yield Entry(MISSING + name, 0)
         else:
+            job.count(size)
             yield Entry(name, size, content)
 
 

@@ -6,6 +6,7 @@ remembered until the server stops, the oldest forgotten where there are very man
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import time
@@ -21,6 +22,7 @@ _log = logging.getLogger(__name__)
 
 _THREADS = 2
 _REMEMBERED = 10_000
+_STOPPED = "aborted by the user"
 
 
 class JobMissing(HTTPError):
@@ -130,6 +132,28 @@ class Jobs:
         self._remember(job)
         return job.id
 
+    @contextlib.contextmanager
+    def during(self, kind: str, prefix: str = "") -> Iterator[Job]:
+        """A job that runs as long as a `with` block, for work that a request waits for; ends as the block does.
+
+        Raises:
+            HTTPError: 500 if the job was stopped, which the work noticed.
+        """
+        job = Job(kind)
+        job.id = prefix + job.id
+        self._remember(job)
+        try:
+            yield job
+        except JobAborted:
+            job.abort_error = _STOPPED
+            raise HTTPError(500, f"x-{kind}[{job.id}]: {_STOPPED}") from None
+        except BaseException as error:
+            job.abort_error = str(error) or type(error).__name__
+            raise
+        finally:
+            job.error = job.error or job.abort_error
+            job.ended = time.time_ns()
+
     def get(self, job_id: str, kind: str = "") -> Job:
         """The job; without an id, the latest of that kind.
 
@@ -164,7 +188,7 @@ def _run(job: Job, work: Work) -> None:
         job.check()
         work(job)
     except JobAborted:
-        job.abort_error = "aborted by the user"
+        job.abort_error = _STOPPED
     except (HTTPError, OSError) as error:
         job.abort_error = str(error)
     except Exception:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from aistorch.server.http_errors import BadRequest
+from aistorch.server.http_errors import BadRequest, HTTPError
 from aistorch.server.jobs import Job, JobMissing, Jobs
 from aistorch.server.names import BucketKey
 
@@ -119,3 +119,21 @@ def test_very_many_jobs_are_not_all_remembered(jobs: Jobs, monkeypatch: pytest.M
     monkeypatch.setattr("aistorch.server.jobs._REMEMBERED", 3)
     ids = [jobs.finished("k") for _ in range(10)]
     assert [job.id for job in jobs.matching()] == ids[:-4:-1]
+
+
+def test_work_that_a_request_waits_for_is_a_job_while_it_lasts(jobs: Jobs) -> None:
+    with jobs.during("get-batch", prefix="gbt-") as job:
+        assert jobs.get(job.id) is job
+        assert not job.ended
+    assert (bool(job.ended), job.error) == (True, "")
+    with pytest.raises(HTTPError, match="aborted by the user"), jobs.during("get-batch") as stopped:
+        stop(stopped)
+    assert (bool(stopped.ended), stopped.abort_error) == (True, "aborted by the user")
+    with pytest.raises(KeyError), jobs.during("get-batch") as failed:
+        raise KeyError("o")
+    assert (bool(failed.ended), failed.abort_error) == (True, "'o'")
+
+
+def stop(job: Job) -> None:
+    job.abort()
+    job.check()
