@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, fields
 from functools import cached_property
 from itertools import pairwise
 from operator import index as as_index
-from typing import TYPE_CHECKING, NamedTuple, SupportsIndex, TypeVar, overload
+from typing import TYPE_CHECKING, SupportsIndex, TypeVar, overload
 
 import numpy as np
 import xxhash
@@ -27,30 +27,13 @@ from aistorch.index.columns import (
     target_kind,
 )
 from aistorch.index.index_file import read_columns, write_columns
+from aistorch.index.selecting import ListedObject, as_positions
 
 if TYPE_CHECKING:
     from aistore.sdk.obj.object import Object
 
 
 T = TypeVar("T", bound=np.generic)
-
-
-class ListedObject(NamedTuple):
-    """What is known of one object.
-
-    Attributes:
-        name: Its name.
-        size: Bytes, -1 where the listing did not tell.
-        checksum: The xxh64 of its content as listed, None where that is unknown.
-        target: Id of the target that held it when it was listed, None where that is unknown.
-        source: Number of the selection that it was listed by.
-    """
-
-    name: str
-    size: int
-    checksum: int | None
-    target: str | None
-    source: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -191,7 +174,7 @@ class ObjectIndex:
             SampleIndexError: A position lies outside; negative ones do, too. Or a mask has another length.
             ArgumentTypeError: They are neither whole numbers nor truth values.
         """
-        positions = _positions(indices, len(self))
+        positions = as_positions(indices, len(self))
         if len(positions):
             for extreme in (int(positions.min()), int(positions.max())):
                 if not 0 <= extreme < len(self):
@@ -355,20 +338,6 @@ class ObjectIndex:
         # Position -1, the last, keeps unknown unknown.
         table = np.array([*(codes[target] for target in self.target_ids), UNKNOWN_TARGET])
         return _target_column(table[self.targets], len(target_ids), len(self))
-
-
-def _positions(indices: ArrayLike, count: int) -> NDArray[np.int64]:
-    """Positions as they are, or where a mask is true."""
-    given = np.asarray(indices).reshape(-1)
-    if given.dtype == np.bool_:
-        if len(given) != count:
-            raise SampleIndexError(f"a mask of {len(given)} truth values does not fit an index of {count} objects")
-        return np.flatnonzero(given)
-    if len(given) and given.dtype.kind not in "iu":
-        raise ArgumentTypeError(f"positions of objects must be whole numbers or a boolean mask, not {given.dtype}")
-    if given.dtype == np.uint64 and len(given) and given.max() >= count:  # may not fit into what positions are kept in
-        raise SampleIndexError(f"position {given.max()} is outside an index of {count} objects")
-    return given.astype(np.int64, copy=False)
 
 
 def _column(values: ArrayLike, dtype: type[T], count: int) -> NDArray[T]:
