@@ -41,6 +41,10 @@ class UnequalLengthsWarning(AIStorchWarning):
     """Sources that are read side by side do not have as many samples each; the longer ones are not read to the end."""
 
 
+class NewExtensionWarning(AIStorchWarning):
+    """A shard has files with an extension that the samples of the shards before it lack."""
+
+
 class RanksDisagreeWarning(AIStorchWarning):
     """Ranks that share samples are in different epochs."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from aistore.sdk import Bucket
 
 from aistorch import AISDataLoader, AISShardReader, ReadConfig
 from aistorch.config import ShuffleConfig
-from aistorch.errors import StateMismatchError
+from aistorch.errors import NewExtensionWarning, StateMismatchError
 from aistorch.order.partition import Even
 from tests.support.loading import error_of, load
 from tests.support.shards import Files, files_of, grouped, names, read_slowly, shard_bucket
@@ -331,3 +332,16 @@ def test_states_of_other_ranks_and_workers_are_refused_with_the_reason(stored: S
     next(iter(loader))
     with pytest.raises(StateMismatchError, match="saved with 2 workers, and the loader has 3"):
         AISDataLoader(reader(stored.plain), num_workers=3).load_state_dict(loader.state_dict())
+
+
+def test_a_shard_with_a_new_extension_is_told(stored: Stored) -> None:
+    with pytest.warns(NewExtensionWarning, match=r"1\.tar is the first shard with 'y'"):
+        names_of(AISShardReader(stored.plain))
+    # Where all are known before, the keys of the first sample are those of all.
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for dataset in (AISShardReader(stored.indexed), AISShardReader(stored.plain, extensions=list("wxyz"))):
+            assert {frozenset(files) for _, files in dataset} == {frozenset("wxyz")}
+        for workers in (0, 2):
+            loader: Any = AISDataLoader(AISShardReader(stored.indexed), 4, num_workers=workers, collate_fn=list)
+            assert {tuple(files) for batch in loader for _, files in batch} == {tuple("xyzw")}

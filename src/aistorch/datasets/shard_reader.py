@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import Any, cast
@@ -17,7 +18,7 @@ from aistorch.datasets.base_iter import AISBaseIterDataset
 from aistorch.datasets.etl import etl_config
 from aistorch.datasets.placed_shards import PlacedShards
 from aistorch.datasets.shard_order import OrderedByShard, Reading, ShardPlace
-from aistorch.errors import InvalidArgumentError
+from aistorch.errors import InvalidArgumentError, NewExtensionWarning
 from aistorch.fetch.reader import Reader
 from aistorch.index.object_index import ObjectIndex
 from aistorch.loading.by_position import Place
@@ -269,7 +270,7 @@ class AISShardReader(OrderedByShard, AISBaseIterDataset):
         extensions = dict.fromkeys(reading.extensions_of(first_piece))
 
         def open_stream(piece: Piece, number: int, first: int) -> ShardStream:
-            shard = piece.shard
+            shard, before = piece.shard, len(extensions)
             stream = ShardStream(
                 catalog.url(shard),
                 piece,
@@ -281,6 +282,8 @@ class AISShardReader(OrderedByShard, AISBaseIterDataset):
                 first=first,
             )
             reading.note_extensions(first_piece + number, extensions)
+            if 0 < before < len(extensions):
+                _warn_of_new(catalog.url(shard), list(extensions)[before:])
             return stream
 
         return open_stream
@@ -298,6 +301,16 @@ class AISShardReader(OrderedByShard, AISBaseIterDataset):
 _BLOCK = 4096
 # Samples that are dealt together where nobody said how long batches are: so many, but as many times to each rank.
 _UNIT, _UNITS = 64, 16
+
+
+def _warn_of_new(shard: str, extensions: list[str]) -> None:
+    warnings.warn(
+        f"{shard} is the first shard with {', '.join(map(repr, extensions))}, which the samples before it do not have, "
+        "not even empty: torch's default collate function leaves them out of a batch that begins before this shard. "
+        "Give the dataset extensions=[...], or write the shards with their indices",
+        NewExtensionWarning,
+        stacklevel=2,
+    )
 
 
 def _size(sample: ShardSample) -> int:
