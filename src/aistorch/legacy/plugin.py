@@ -6,7 +6,10 @@ samples in each rank.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from aistore.sdk import DataShard
 
 from aistorch.datasets import base_iter, batch_iterable, iterable, multishard, shard_reader
 from aistorch.loading import dynamic_sampler
@@ -38,9 +41,12 @@ class AISShardReader(shard_reader.AISShardReader):
 
 
 class AISMultiShardStream(multishard.AISMultiShardStream):
-    """`aistorch.AISMultiShardStream`, shared among workers only."""
+    """`aistorch.AISMultiShardStream`, shared among workers only; samples end with the shortest row, with a warning."""
 
     default_split: ClassVar[Split | None] = "workers"
+
+    def __init__(self, data_sources: Sequence[DataShard], *, strict: bool = False, **options: Any) -> None:
+        super().__init__(data_sources, strict=strict, **options)
 
 
 class DynamicBatchSampler(dynamic_sampler.DynamicBatchSampler):
