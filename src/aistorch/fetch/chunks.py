@@ -141,9 +141,11 @@ class _Ranges:
             for run in engine.deliver(self._requests(extents)):
                 for request, content in run:
                     expected = self._expected.popleft()
+                    size, version = _whole(request, content)
                     if not (expected.first and expected.last):  # else the transport has checked it
                         check.take(request, content, expected)
-                    size, version = _whole(request, content)
+                        if check.is_of_ranges:
+                            version = None
                     yield Chunk(expected.number, content[expected.part], expected.last, expected.buffer, size, version)
 
     def _requests(self, extents: Iterable[tuple[int, Extent]]) -> Iterator[Request]:
@@ -190,6 +192,11 @@ class _Check:
         self._announced: Version = None
         self._digest = xxhash.xxh64()
         self._each = False
+
+    @property
+    def is_of_ranges(self) -> bool:
+        """Whether what is announced are the checksums of the chunks, and not of the object."""
+        return self._each
 
     def take(self, request: Request, content: Content, expected: _Expected) -> None:
         """Adds a chunk.

@@ -38,5 +38,6 @@ class Seen(NamedTuple):
 
 def _is_of_range(chunk: Chunk) -> bool:
     """Whether the checksum is that of the range, as in buckets with the property `checksum.enable_read_range`."""
-    is_range = isinstance(chunk.version, int) and len(chunk.content) < chunk.size
+    # Of several chunks, whoever reads them has found that out already.
+    is_range = isinstance(chunk.version, int) and chunk.last and len(chunk.content) < chunk.size
     return is_range and xxhash.xxh64_intdigest(chunk.content) == chunk.version
