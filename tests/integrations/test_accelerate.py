@@ -161,9 +161,10 @@ def gathered(endpoint: str, folder: str) -> dict[int, list[int]]:
 def accumulated(endpoint: str, folder: str) -> list[bool]:
     here = accelerator()
     here.gradient_accumulation_steps = 4
-    model, loader = here.prepare(torch.nn.Linear(1, 1), loader_of("iter", endpoint))
+    model, loader, other = here.prepare(torch.nn.Linear(1, 1), loader_of("iter", endpoint), loader_of("map", endpoint))
     steps = []
     for _ in loader:
+        next(iter(other))  # and left
         with here.accumulate(model):
             steps.append(here.sync_gradients)
     return steps

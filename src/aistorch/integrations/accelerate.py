@@ -35,8 +35,8 @@ class Prepared:
     def __bool__(self) -> bool:
         caller = inspect.currentframe()
         caller = caller and caller.f_back
-        if caller is not None and caller.f_code.co_name == PREPARES:
-            accelerator, wanted = caller.f_locals["self"], caller.f_locals["device_placement"]
+        if caller is not None and caller.f_code.co_name == PREPARES and "self" in caller.f_locals:
+            accelerator, wanted = caller.f_locals["self"], caller.f_locals.get("device_placement")
             self.by_accelerate = True
             self.device = accelerator.device if (accelerator.device_placement if wanted is None else wanted) else None
         return True
@@ -70,6 +70,10 @@ class Batches(Iterator[Any]):
 
     def __len__(self) -> int:
         return len(self._batches)  # type: ignore[arg-type]
+
+    def __del__(self) -> None:
+        # A loop that was left early, maybe within another: Accelerate asks the last of those that are listed.
+        self._state._remove_dataloader(self)
 
 
 def leave_as_it_is(loader: Any, *, has_state: bool) -> None:

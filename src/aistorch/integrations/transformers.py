@@ -37,7 +37,7 @@ class AISTrainerMixin:
             drop_last=args.dataloader_drop_last,
             persistent_workers=args.dataloader_persistent_workers,
             prefetch_factor=args.dataloader_prefetch_factor,
-            multiprocessing_context=args.dataloader_multiprocessing_context,
+            multiprocessing_context=getattr(args, "dataloader_multiprocessing_context", None),
         )
         if not any(type(callback).__name__ == _TELLS_EPOCH for callback in self.callback_handler.callbacks):
             self.add_callback(_epoch_teller())
