@@ -139,6 +139,14 @@ class Ordered(SplitMixin):
             raise InvalidArgumentError(_NO_STATE.format(owner=type(self).__name__))
         return self._state(self._position())
 
+    def position(self) -> dict[str, Any]:
+        """Where the latest iteration is, without what is the same everywhere in it."""
+        return self._position()
+
+    def state_at(self, position: Mapping[str, Any]) -> dict[str, Any]:
+        """The state of a position."""
+        return self._state(position)
+
     def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> None:
         """The next iteration goes on where the state was saved; the one after it is the whole next epoch.
 

@@ -9,6 +9,7 @@ from torch.utils.data import get_worker_info
 from torch.utils.data._utils import worker as torch_worker
 
 from aistorch.errors import AIStorchError
+from aistorch.loading.protocol import Ordered
 
 States = Sequence[dict[str, Any] | None]
 
@@ -58,11 +59,18 @@ class WithState:
         if info is None:
             return batch
         try:
-            dataset: Any = info.dataset
-            return Parcel(batch, info.id, Sealed(dataset.state_dict()))
+            return Parcel(batch, info.id, Sealed(_state_of(info.dataset)))
         except (AIStorchError, TypeError, ValueError, NotImplementedError) as error:
             # Nobody may ever ask for a state: not having one must not end the training.
             return Parcel(batch, info.id, problem=f"{type(error).__name__}: {error}")
+
+
+def _state_of(dataset: Any) -> dict[str, Any]:
+    """What tells a dataset's place; the parent adds what is the same for all batches."""
+    if isinstance(dataset, Ordered) and type(dataset).state_dict is Ordered.state_dict:
+        return dataset.position()
+    state: dict[str, Any] = dataset.state_dict()
+    return state
 
 
 class WorkerStart:

@@ -185,7 +185,12 @@ class WorkerTracker:
             return self._at_start().to_dict()
         if self._start is None and not (run.finished and run.parts.epoch is not None):
             return run.parts._replace(states=[self._dataset.state_dict()]).to_dict()
-        return run.now().to_dict()
+        now = run.now()
+        return now._replace(states=[own if own is None else self._completed(own) for own in now.states]).to_dict()
+
+    def _completed(self, state: dict[str, Any]) -> dict[str, Any]:
+        """A state as it is saved; what comes from a worker with each batch is the place alone."""
+        return self._dataset.state_at(state) if isinstance(self._dataset, Ordered) and "kind" not in state else state
 
     def load_state_dict(self, state: Mapping[str, Any], strict: bool) -> None:
         """The next iteration goes on there.
