@@ -6,6 +6,7 @@ import typer
 
 from aistorch.cli.bench import bench
 from aistorch.cli.demo import demo
+from aistorch.cli.index_shards import index_shards
 from aistorch.cli.order import order
 from aistorch.cli.serve import serve
 from aistorch.cli.shard import shard
@@ -20,4 +21,5 @@ app.command()(serve)
 app.command()(demo)
 app.command()(bench)
 app.command()(shard)
+app.command()(index_shards)
 app.command()(order)

@@ -209,7 +209,7 @@ class OrderedByShard(OrderedByPosition):
         if "start" in state:
             raise StateMismatchError(
                 "the state counts samples, which needs the index of each shard beside it, and these shards lack some: "
-                "write them anew with `aistorch shard`, or begin the epoch anew"
+                "write them with `aistorch index-shards`, or begin the epoch anew"
             )
         known = state.get(_EXTENSIONS) or []
         if not isinstance(known, list) or not all(isinstance(extension, str) for extension in known):
@@ -246,7 +246,7 @@ def _place_for(state: Mapping[str, Any], world: World, share: Share) -> ShardPla
         raise StateMismatchError(
             f"the state was saved by {was}, and cannot be gone on with by {here}: of shards without an index "
             "beside them it is not known where samples lie, so each worker has parts of its own. Go on with as many "
-            "ranks and workers, or begin the epoch anew. With indices, as ShardWriter and `aistorch shard` write them, "
-            "any number goes on"
+            "ranks and workers, or begin the epoch anew. With indices, as `aistorch index-shards` writes them, any "
+            "number goes on"
         )
     return ShardPlace(*(state[name] for name in ("piece", "sample", "window", "taken")))

@@ -307,7 +307,7 @@ def _warn_of_new(shard: str, extensions: list[str]) -> None:
     warnings.warn(
         f"{shard} is the first shard with {', '.join(map(repr, extensions))}, which the samples before it do not have, "
         "not even empty: torch's default collate function leaves them out of a batch that begins before this shard. "
-        "Give the dataset extensions=[...], or write the shards with their indices",
+        "Give the dataset extensions=[...], or write indices beside the shards: aistorch index-shards",
         NewExtensionWarning,
         stacklevel=2,
     )
