@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -17,7 +18,7 @@ from torch.utils.data import DataLoader, DistributedSampler, IterableDataset, Ra
 
 from aistorch import AISBatchSampler, AISDataLoader, AISIterDataset, AISMapDataset
 from aistorch.config import ReadConfig
-from aistorch.errors import InvalidArgumentError, StateMismatchError
+from aistorch.errors import AIStorchWarning, InvalidArgumentError, ReplayMismatchWarning, StateMismatchError
 from tests.support.objects import content, in_order, listings, new_bucket
 
 if TYPE_CHECKING:
@@ -464,6 +465,128 @@ def test_what_travels_can_be_pinned() -> None:
     pin: Any = torch_pinning.pin_memory
     state = Sealed({"a": 1})
     assert pin(Parcel(Pinnable(), 3, state)) == Parcel("pinned", 3, state)
+
+
+# subclasses with an `__iter__` of their own, and samplers of one's own
+
+
+class Twice(AISIterDataset):
+    """Two samples of each object."""
+
+    def __iter__(self) -> Iterator[Any]:
+        for name, body in super().__iter__():
+            yield name + "/a", body
+            yield name + "/b", body
+
+
+class Held(AISIterDataset):
+    """Holds some samples back, in an order that is the same each time; or not."""
+
+    chance: Any = 0
+
+    def __iter__(self) -> Iterator[Any]:
+        chance, held = random.Random(self.chance), []
+        for sample in super().__iter__():
+            held.append(sample)
+            if len(held) == 6:
+                yield held.pop(chance.randrange(6))
+        yield from held
+
+
+class Unrepeatable(Held):
+    """As a shuffle buffer of Python's own random numbers is."""
+
+    chance = None
+
+
+class WithOwnState(Held):
+    """Says itself how far it is: by reading again in each worker."""
+
+    given = loaded = 0
+
+    def __iter__(self) -> Iterator[Any]:
+        skip, self.given, self.loaded = self.loaded, self.loaded, 0
+        for sample in islice(super().__iter__(), skip, None):
+            self.given += 1
+            yield sample
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"given": self.given}
+
+    def load_state_dict(self, state: Any, strict: bool = True) -> None:
+        self.loaded = state["given"]
+
+    def check_state(self, state: Any, strict: bool = True) -> None:
+        pass
+
+
+@pytest.mark.parametrize("kind", [Twice, Held, Even, WithOwnState])
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_subclass_that_makes_or_holds_samples_loses_none(embedded: Bucket, kind: Any, workers: int) -> None:
+    def make() -> AISDataLoader[Any]:
+        return AISDataLoader(kind(embedded, shuffle=True, seed=1), 3, num_workers=workers, collate_fn=names)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", AIStorchWarning)
+        whole = list(make())
+        for taken in (0, 1, 3):
+            first, state = saved(make(), taken)
+            assert first + list(resumed(make(), state)) == whole
+
+
+def test_what_is_made_another_time_in_another_way_is_told(embedded: Bucket) -> None:
+    def make() -> AISDataLoader[Any]:
+        return AISDataLoader(Unrepeatable(embedded), 3, collate_fn=names)
+
+    _, state = saved(make(), 4)
+    with pytest.warns(ReplayMismatchWarning, match="batch 4"):
+        list(resumed(make(), state))
+
+
+def test_a_state_of_such_a_subclass_holds_for_as_many_ranks_and_workers(embedded: Bucket) -> None:
+    _, state = saved(AISDataLoader(Twice(embedded), 3, num_workers=2, collate_fn=names), 2)
+    with pytest.raises(StateMismatchError, match="workers was 2 and is 0"):
+        AISDataLoader(Twice(embedded), 3).load_state_dict(state)
+    with pytest.raises(StateMismatchError, match="world_size was 1 and is 2"):
+        AISDataLoader(Twice(embedded, rank=0, world_size=2), 3, num_workers=2).load_state_dict(state)
+    # Its own state would lose what it holds, so there is none.
+    with pytest.raises(InvalidArgumentError, match="def load_state_dict"):
+        Twice(embedded).state_dict()
+
+
+class Mine:
+    """A batch sampler with a state."""
+
+    def __init__(self, count: int) -> None:
+        self.count, self.next, self.loaded = count, 0, 0
+
+    def __len__(self) -> int:
+        return -(-self.count // BATCH)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        self.next, self.loaded = self.loaded, 0
+        while self.next < len(self):
+            self.next += 1
+            yield list(range(self.count))[::-1][(self.next - 1) * BATCH : self.next * BATCH]
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"next": self.next if self.next < len(self) else 0}
+
+    def load_state_dict(self, state: Any) -> None:
+        self.loaded = self.next = state["next"]
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_sampler_of_ones_own_keeps_its_state(embedded: Bucket, workers: int) -> None:
+    def make() -> AISDataLoader[Any]:
+        sampler: Any = Mine(COUNT)
+        return AISDataLoader(AISMapDataset(embedded), batch_sampler=sampler, num_workers=workers, collate_fn=names)
+
+    whole = list(make())
+    assert sorted(name for batch in whole for name in batch) == NAMES
+    for taken in (0, 1, 4):  # what was drawn ahead of time does not count
+        first, state = saved(make(), taken)
+        assert first + list(resumed(make(), state)) == whole
 
 
 # torchdata

@@ -111,7 +111,7 @@ def test_every_sample_comes_once(filled: Bucket, workers: int) -> None:
 def test_every_sample_comes_once_where_workers_are_not_forked(second_server: Server, start: str) -> None:
     # Once and not for each server: each worker takes seconds to import torch.
     with new_bucket(second_server.client(), CONTENTS) as filled:
-        by_index, in_turn = AISMapDataset(filled), AISIterDataset(filled)
+        by_index, in_turn = AISMapDataset(filled), AISIterDataset(filled, split="ranks+workers")
         suspended = iter(in_turn)
         assert next(suspended) == EXPECTED[0]
         assert by_index[1] == EXPECTED[1]
