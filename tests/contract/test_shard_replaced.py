@@ -108,7 +108,7 @@ def test_large_shards_of_another_size(bucket: Bucket, reader: str, beside: bool)
 @pytest.mark.parametrize("new", NEW)
 def test_parts_of_a_shard_are_all_of_one_version(bucket: Bucket, new: str, beside: bool) -> None:
     put_all(bucket, indexed("s.tar", OLD) if beside else {"s.tar": pack(OLD)})
-    ranks = [AISShardReader(bucket, config=CONFIG, rank=rank, world_size=2) for rank in range(2)]
+    ranks = [AISShardReader(bucket, config=CONFIG, rank=rank, world_size=2, batch_size=2) for rank in range(2)]
     for dataset in ranks:
         len(dataset)
     put_all(bucket, {"s.tar": pack(NEW[new])})

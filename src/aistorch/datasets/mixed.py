@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch.utils.data import IterableDataset, get_worker_info
 
 from aistorch.datasets.turns import Turns
-from aistorch.errors import ArgumentTypeError, InvalidArgumentError, StateMismatchError
+from aistorch.errors import ArgumentTypeError, InvalidArgumentError, ShardError, StateMismatchError
 from aistorch.loading.by_position import OrderedByPosition, Place
 from aistorch.loading.epochs import LIMIT
 from aistorch.loading.protocol import Ordered
@@ -256,7 +256,10 @@ class AISMixedDataset(OrderedByPosition, IterableDataset[Any]):
             for number, dataset in enumerate(cast(list[OrderedByPosition], self._datasets))
         ]
         for number in turns:
-            yield next(samples[number])
+            sample = next(samples[number], _END)
+            if sample is _END:
+                raise ShardError(self._name(number), problem="it has fewer samples than were counted; make it anew")
+            yield sample
 
     def _own_samples(self, dataset: OrderedByPosition, number: int, epoch: int, turns: Turns) -> Iterator[Any]:
         """The samples that a dataset gives, through its epochs."""

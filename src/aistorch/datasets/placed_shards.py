@@ -36,8 +36,16 @@ class PlacedShards:
         known = catalog.extensions(range(len(catalog.shards))) if declared is None else declared
         self._extensions = dict.fromkeys(known)
 
-    def read(self, sequence: ShardSequence, blocks: Iterable[NDArray[np.int64]]) -> Iterator[ShardSample]:
+    def read(
+        self, sequence: ShardSequence, blocks: Iterable[NDArray[np.int64]], alone: bool = False
+    ) -> Iterator[ShardSample]:
         """The samples at these positions, in their order; the next ones are under way meanwhile.
+
+        Args:
+            sequence: What the positions stand for.
+            blocks: The positions, some at a time.
+            alone: Whether nobody else reads samples of these shards, and none are shuffled: then a shard may have been
+                replaced by one of another number of samples, all of which come.
 
         Raises:
             ShardError: A shard is damaged, or has not as many samples as were counted.
@@ -49,7 +57,7 @@ class PlacedShards:
         gathers = chain([first], coming_gathers)
         # A part of each window is many ranges of few samples, each with a request of its own; and else few of many.
         is_scattered = first.order is not None and len(first.pieces) * _FEW > first.samples
-        yield from self._scattered(gathers) if is_scattered else self._pieces(gathers)
+        yield from self._scattered(gathers) if is_scattered else self._pieces(gathers, alone and first.order is None)
 
     def _scattered(self, gathers: Iterable[Gather]) -> Iterator[ShardSample]:
         begun = deque[Gather]()
@@ -64,7 +72,7 @@ class PlacedShards:
         for sample in samples:
             yield from _handed_out(begun.popleft(), chain([sample], samples))
 
-    def _pieces(self, gathers: Iterable[Gather]) -> Iterator[ShardSample]:
+    def _pieces(self, gathers: Iterable[Gather], alone: bool) -> Iterator[ShardSample]:
         begun, coming = deque[Gather](), deque[tuple[int, int]]()
 
         def pieces() -> Iterator[Piece]:
@@ -74,6 +82,9 @@ class PlacedShards:
                 yield from gather.pieces
 
         runs = PieceReader(self._catalog.reader, self._catalog, self._open).stream(pieces())
+        if alone:
+            yield from chain.from_iterable(run.samples for run in runs)
+            return
         samples = self._counted(runs, coming)
         for sample in samples:  # the gather that it begins is known by then
             yield from _handed_out(begun.popleft(), chain([sample], samples))
@@ -99,7 +110,9 @@ class PlacedShards:
             shard, left = coming.popleft()
             for run in group:
                 left -= len(run.samples)
-                yield from run.samples
+                yield from run.samples[:left] if left < 0 else run.samples
+                if left < 0:
+                    break
             if left:
                 self._complain(shard)
         if coming:

@@ -114,6 +114,7 @@ class AISShardReader(OrderedByShard, AISBaseIterDataset):
         self._config = config or ReadConfig()
         self._declared = tuple(extensions) if extensions is not None else None
         self._group = group
+        self._doubted: set[int] = set()  # shards without samples by their index that were looked into
         if shuffle and self._order_unknown:
             raise InvalidArgumentError(f"shuffle is not possible: {self._order_unknown}")
 
@@ -210,7 +211,9 @@ class AISShardReader(OrderedByShard, AISBaseIterDataset):
 
     def _placed(self, place: Place) -> Iterator[ShardSample]:
         """The samples of a reader, by their positions."""
-        for sample in self.read_positions(place.begun.epoch, self._dealt(place, _BLOCK)):
+        alone = place.world.size == place.share.workers == 1
+        shards = PlacedShards(self._catalog, self._declared)
+        for sample in shards.read(self._sequence(place.begun.epoch), self._dealt(place, _BLOCK), alone):
             place.taken += 1
             yield sample
 
@@ -221,7 +224,7 @@ class AISShardReader(OrderedByShard, AISBaseIterDataset):
     def _sequence(self, epoch: int) -> ShardSequence:
         """All samples in the order of an epoch."""
         shards = [piece.shard for piece in self._in_order(epoch)]
-        ends = np.cumsum(self._catalog.counts(shards), dtype=np.int64)
+        ends = np.cumsum(self._counts(shards), dtype=np.int64)
         return ShardSequence(np.array(shards, dtype=np.int64), ends, self._window, self.seed, epoch)
 
     @property
@@ -239,7 +242,18 @@ class AISShardReader(OrderedByShard, AISBaseIterDataset):
         return max(1, min(_UNIT, self._count() // (_UNITS * ranks)))
 
     def _count(self) -> int:
-        return sum(self._catalog.counts(range(len(self._catalog.shards))))
+        return sum(self._counts(range(len(self._catalog.shards))))
+
+    def _counts(self, shards: Sequence[int]) -> list[int]:
+        """How many samples each of these shards has; an index that tells of none is not taken at its word."""
+        catalog = self._catalog
+        counts = catalog.counts(shards)
+        empty = [each for each, count in zip(shards, counts, strict=True) if count == 0]
+        if self._doubted.issuperset(empty):
+            return counts
+        catalog.recount(empty)
+        self._doubted |= set(empty)
+        return catalog.counts(shards)
 
     def _fingerprint(self) -> str:
         return self._catalog.shards.fingerprint()
@@ -261,6 +275,8 @@ class AISShardReader(OrderedByShard, AISBaseIterDataset):
 
     def _extensions_up_to(self, place: ShardPlace, catalog: Catalog, pieces: Sequence[Piece]) -> Sequence[str]:
         """Those that samples have at a place; looked up, where a state had no room for them."""
+        if self._declared is None and catalog.has_indices:
+            return catalog.extensions(range(len(catalog.shards)))
         if self._declared is not None or place == ShardPlace():
             return self._declared or ()
         return catalog.extensions(piece.shard for piece in pieces[: place.piece + 1])

@@ -171,8 +171,8 @@ class ShardSequence:
         lengths, counts = (stops - begins).tolist(), (self.ends - starts)[at[begins]].tolist()
         numbers = self.shards[at[begins]].tolist()
         pieces = [
-            # The range of a whole shard is the shard, with its checksum.
-            Piece(shard) if length == count else Piece(shard, first, 1, first + length)
+            # What goes on to the end of its shard takes the rest, so that more samples than were counted are noticed.
+            Piece(shard, first, 1, None if first + length == count else first + length)
             for shard, first, length, count in zip(numbers, firsts, lengths, counts, strict=True)
         ]
         return pieces, lengths
