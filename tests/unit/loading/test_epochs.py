@@ -79,6 +79,15 @@ def test_workers_do_the_epoch_that_the_loader_has_begun() -> None:
         assert (counter.current, counter.next) == (epoch, epoch + 1)
 
 
+def test_other_numbers_of_workers_do_the_epoch_that_the_loader_has_begun() -> None:
+    """Their own counts are behind: it is the loader that says which epoch it is."""
+    counter = EpochCounter()
+    counter.begin_for_workers()
+    assert [begin(counter, worker, 2) for worker in (0, 1)] == [0, 0]
+    assert counter.begin_for_workers() == 1
+    assert [begin(counter, worker, 3) for worker in (0, 1, 2)] == [1, 1, 1]
+
+
 def test_more_workers_than_are_counted_have_the_epoch_that_is_pinned() -> None:
     counter = EpochCounter()
     counter.pin(3)
