@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import accumulate
+from typing import TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 UNKNOWN_SIZE = -1
 UNKNOWN_TARGET = -1
@@ -16,6 +17,7 @@ UNKNOWN_CHECKSUM = 0
 CHECKSUM_DIGITS = 16
 GATHER_STEP = 1 << 16
 
+T = TypeVar("T", bound=np.generic)
 Offsets = NDArray[np.uint32] | NDArray[np.uint64]
 TargetColumn = NDArray[np.int16] | NDArray[np.int32]
 
@@ -77,3 +79,16 @@ def _parse_one(text: str) -> bytes:
     value = _parse_hex(text) if len(text) == CHECKSUM_DIGITS else b""
     # `fromhex` skips white space, so that 16 characters can be fewer digits.
     return value if len(value) == CHECKSUM_DIGITS // 2 else bytes(CHECKSUM_DIGITS // 2)
+
+
+def filled_column(values: ArrayLike, dtype: type[T], count: int) -> NDArray[T]:
+    """A column of these values, or of one value so many times."""
+    column = np.array(values, dtype=dtype)
+    return np.full(count, column, dtype=dtype) if column.ndim == 0 else column
+
+
+def target_column(codes: ArrayLike, targets: int, count: int) -> TargetColumn:
+    """A column of codes of so many targets."""
+    if target_kind(targets) is np.int16:
+        return filled_column(codes, np.int16, count)
+    return filled_column(codes, np.int32, count)

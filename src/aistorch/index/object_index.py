@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, fields
 from functools import cached_property
 from itertools import pairwise
 from operator import index as as_index
-from typing import TYPE_CHECKING, SupportsIndex, TypeVar, overload
+from typing import TYPE_CHECKING, SupportsIndex, overload
 
 import numpy as np
 import xxhash
@@ -21,19 +21,17 @@ from aistorch.index.columns import (
     UNKNOWN_TARGET,
     Offsets,
     TargetColumn,
+    filled_column,
     gather,
     offsets_column,
     pack_names,
-    target_kind,
+    target_column,
 )
 from aistorch.index.index_file import read_columns, write_columns
 from aistorch.index.selecting import ListedObject, as_positions
 
 if TYPE_CHECKING:
     from aistore.sdk.obj.object import Object
-
-
-T = TypeVar("T", bound=np.generic)
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,10 +87,10 @@ class ObjectIndex:
         count = len(names)
         return cls(
             *pack_names(names),
-            _column(sizes, np.int64, count),
-            _column(checksums, np.uint64, count),
-            _target_column(targets, len(target_ids), count),
-            _column(sources, np.int32, count),
+            filled_column(sizes, np.int64, count),
+            filled_column(checksums, np.uint64, count),
+            target_column(targets, len(target_ids), count),
+            filled_column(sources, np.int32, count),
             tuple(target_ids),
             dict(foreign or {}),
             tuple(source_urls),
@@ -337,15 +335,4 @@ class ObjectIndex:
         codes = {target: code for code, target in enumerate(target_ids)}
         # Position -1, the last, keeps unknown unknown.
         table = np.array([*(codes[target] for target in self.target_ids), UNKNOWN_TARGET])
-        return _target_column(table[self.targets], len(target_ids), len(self))
-
-
-def _column(values: ArrayLike, dtype: type[T], count: int) -> NDArray[T]:
-    column = np.array(values, dtype=dtype)
-    return np.full(count, column, dtype=dtype) if column.ndim == 0 else column
-
-
-def _target_column(codes: ArrayLike, targets: int, count: int) -> TargetColumn:
-    if target_kind(targets) is np.int16:
-        return _column(codes, np.int16, count)
-    return _column(codes, np.int32, count)
+        return target_column(table[self.targets], len(target_ids), len(self))

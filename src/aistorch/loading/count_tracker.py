@@ -3,35 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from aistorch.errors import StateMismatchError
 from aistorch.loading.by_position import OrderedByPosition
+from aistorch.loading.tracker import CountedRun
 from aistorch.loading.worker_state import WorkerStart
 from aistorch.order.cursor import Cursor
-
-
-@dataclass
-class CountedBatches:
-    """One iteration over a loader: counts what the training loop receives, not what is read ahead.
-
-    Attributes:
-        begun: Where it began.
-        received: How many batches it has given.
-        finished: Whether the training loop has seen the end.
-        remainder: See `Run`.
-    """
-
-    begun: Cursor
-    received: int = 0
-    finished: bool = False
-    remainder: int = -1
-
-    def receive(self, batch: Any) -> Any:
-        """Counts a batch, and gives it on."""
-        self.received += 1
-        return batch
 
 
 class CountTracker:
@@ -45,16 +23,16 @@ class CountTracker:
 
     def __init__(self, ordered: OrderedByPosition, batch_size: int, start: WorkerStart | None) -> None:
         self._ordered, self._batch_size, self._start = ordered, batch_size, start
-        self._run: CountedBatches | None = None
+        self._run: CountedRun[Cursor] | None = None
 
     def needs_new_workers(self) -> bool:
         """Whether workers of an earlier iteration, where there are some, cannot do the next."""
         return self._start is not None and self._ordered.is_waiting
 
-    def begin(self) -> CountedBatches:
+    def begin(self) -> CountedRun[Cursor]:
         """What counts the iteration that begins."""
         begun = self._ordered.place()
-        self._run = CountedBatches(begun, remainder=self._ordered.remainder(begun))
+        self._run = CountedRun(begun, remainder=self._ordered.remainder(begun))
         if self._start is not None:
             self._start.epoch = self._ordered.begin_for_workers()
         return self._run
@@ -93,7 +71,7 @@ class CountTracker:
         samples = self._ordered.samples_after(begun, received * self._batch_size)
         return -(-samples // self._batch_size)
 
-    def _current(self) -> CountedBatches | None:
+    def _current(self) -> CountedRun[Cursor] | None:
         """The iteration under way; None where an epoch has been set or a state loaded since."""
         run = self._run
         if run is None or self._ordered.is_waiting or self._ordered.epoch != run.begun.epoch:

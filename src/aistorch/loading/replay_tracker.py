@@ -10,35 +10,26 @@ from typing import Any
 from aistorch.errors import ReplayMismatchWarning, StateMismatchError
 from aistorch.loading.digest import digest
 from aistorch.loading.protocol import VERSION, Ordered, whole_number
-from aistorch.loading.tracker import checked_kind
+from aistorch.loading.tracker import CountedRun, checked_kind
 from aistorch.loading.worker_state import WorkerStart
 
 KIND = "replay"
 
 
 @dataclass
-class ReplayedBatches:
-    """One iteration over a loader: counts its batches, and keeps the latest to know it again.
+class ReplayedBatches(CountedRun[int]):
+    """One iteration, which began in the epoch `begun`; keeps the latest batch to know it again.
 
     Attributes:
-        epoch: Its epoch.
-        received: How many batches it has given, those of earlier runs included.
-        latest: The latest of them.
-        finished: Whether the training loop has seen the end.
-        remainder: See `Run`.
+        latest: The latest batch, those of earlier runs included.
     """
 
-    epoch: int
-    received: int = 0
     latest: Any = None
-    finished: bool = False
-    remainder: int = -1
 
     def receive(self, batch: Any) -> Any:
         """Counts a batch, and gives it on."""
-        self.received += 1
         self.latest = batch
-        return batch
+        return super().receive(batch)
 
 
 class ReplayTracker:
@@ -74,7 +65,7 @@ class ReplayTracker:
         """Reads again what an earlier run has received."""
         state, run = self._loaded, self._run
         self._loaded = None
-        if state is None or run is None or state["epoch"] != run.epoch:
+        if state is None or run is None or state["epoch"] != run.begun:
             return
         owner = type(self._dataset).__name__
         for number in range(state["received"]):
@@ -99,7 +90,7 @@ class ReplayTracker:
         if run is None and self._waiting() is not None:
             return dict(self._waiting() or {})
         received = 0 if run is None or run.finished else run.received
-        epoch = self._dataset.next_epoch if run is None or run.finished else run.epoch
+        epoch = self._dataset.next_epoch if run is None or run.finished else run.begun
         return {
             "version": VERSION,
             "kind": KIND,
@@ -149,7 +140,7 @@ class ReplayTracker:
 
     def _current(self) -> ReplayedBatches | None:
         run = self._run
-        return run if run is not None and run.epoch == self._dataset.epoch and self._waiting() is None else None
+        return run if run is not None and run.begun == self._dataset.epoch and self._waiting() is None else None
 
     def _waiting(self) -> Mapping[str, Any] | None:
         loaded = self._loaded

@@ -3,36 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from aistorch.errors import StateMismatchError
 from aistorch.loading.protocol import VERSION, whole_number
-from aistorch.loading.tracker import checked_kind
+from aistorch.loading.tracker import CountedRun, checked_kind
 
 KIND = "sampler"
-
-
-@dataclass
-class DrawnBatches:
-    """One iteration over a loader.
-
-    Attributes:
-        begun: The sampler's state where it began.
-        received: How many batches it has given.
-        finished: Whether the training loop has seen the end.
-        remainder: See `Run`.
-    """
-
-    begun: dict[str, Any]
-    received: int = 0
-    finished: bool = False
-    remainder: int = -1
-
-    def receive(self, batch: Any) -> Any:
-        """Counts a batch, and gives it on."""
-        self.received += 1
-        return batch
 
 
 class SamplerTracker:
@@ -49,16 +26,16 @@ class SamplerTracker:
 
     def __init__(self, sampler: Any, batches: Any) -> None:
         self._sampler, self._batches = sampler, batches
-        self._run: DrawnBatches | None = None
+        self._run: CountedRun[dict[str, Any]] | None = None
 
     def needs_new_workers(self) -> bool:
         """Workers are told which samples to read, and can read any."""
         return False
 
-    def begin(self) -> DrawnBatches:
+    def begin(self) -> CountedRun[dict[str, Any]]:
         """What counts the iteration that begins."""
         begins = getattr(self._sampler, "next_state", self._sampler.state_dict)
-        self._run = DrawnBatches(dict(begins()))
+        self._run = CountedRun(dict(begins()))
         return self._run
 
     def started(self, batches: Iterator[Any]) -> None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
 
 from aistorch.errors import StateMismatchError
+
+T = TypeVar("T")
 
 
 class Run(Protocol):
@@ -22,6 +25,28 @@ class Run(Protocol):
 
     def receive(self, batch: Any) -> Any:
         """Counts a batch that the training loop gets, and gives it on."""
+
+
+@dataclass
+class CountedRun(Generic[T]):
+    """One iteration over a loader: counts what the training loop receives, not what is read ahead.
+
+    Attributes:
+        begun: Where it began.
+        received: How many batches it has given.
+        finished: See `Run`.
+        remainder: See `Run`.
+    """
+
+    begun: T
+    received: int = 0
+    finished: bool = False
+    remainder: int = -1
+
+    def receive(self, batch: Any) -> Any:
+        """Counts a batch, and gives it on."""
+        self.received += 1
+        return batch
 
 
 class Tracker(Protocol):

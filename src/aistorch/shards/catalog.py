@@ -5,27 +5,20 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from aistorch.errors import ObjectNotFoundError, ShardError, ShardIndexError, StaleShardIndexWarning
-from aistorch.fetch.buffers import BufferPool
-from aistorch.fetch.chunks import CHUNK_SIZE, Extent, stream_chunks
+from aistorch.errors import ObjectNotFoundError, ShardIndexError, StaleShardIndexWarning
 from aistorch.fetch.reader import Reader, bucket_of
 from aistorch.fetch.request import UNKNOWN_SIZE
 from aistorch.index.archive_listing import LISTED_SUFFIXES, archived_names
 from aistorch.index.object_index import ObjectIndex
 from aistorch.index.sizes import with_sizes
-from aistorch.shards.compression import Decompressor, decompressor_for
 from aistorch.shards.facts import Facts
 from aistorch.shards.latest import Latest
-from aistorch.shards.limits import UNLIMITED, Limits
-from aistorch.shards.member_index import INDEX_SUFFIX, UNKNOWN_CHECKSUM, MemberIndex
-from aistorch.shards.places import Place
-from aistorch.shards.resolved import resolved
-from aistorch.shards.tar import TarHeaders
-from aistorch.shards.tar_sparse import SparseMap
+from aistorch.shards.member_index import INDEX_SUFFIX, MemberIndex
+from aistorch.shards.scan import Scanned, scan
 from aistorch.shards.versions import Seen
 
 # Stored indices that are read at once.
@@ -121,7 +114,7 @@ class Catalog:
         found = {shard: index for shard, index in self._read_indices(list(self._stored)) if index is not None}
         for shard, scanned in self._scan([n for n in range(len(self.shards)) if n not in found]):
             if self.reader.etl is None:
-                self._check_ranges(self.url(shard), scanned)
+                scanned.check_ranges(self.url(shard))
             found[shard] = self._index_of(shard, scanned)
         return [found[shard] for shard in range(len(self.shards))]
 
@@ -134,7 +127,7 @@ class Catalog:
         index = self.index(shard)
         if index is None:
             _, scanned = next(self._scan([shard]))
-            self._check_ranges(self.url(shard), scanned)
+            scanned.check_ranges(self.url(shard))
             index = self._made[shard] = self._index_of(shard, scanned)
         return index
 
@@ -303,65 +296,12 @@ class Catalog:
         sizes[shard], checksums[shard] = now.sizes[0], now.checksums[0]
         self.shards = replace(self.shards, sizes=sizes, checksums=checksums)
 
-    def _index_of(self, shard: int, scanned: _Scanned) -> MemberIndex:
-        size, version = scanned.seen
-        size = size if size >= 0 else int(self.shards.sizes[shard])
-        checksum = version if isinstance(version, int) else UNKNOWN_CHECKSUM
-        places, heads = resolved(self.url(shard), scanned.places)
-        made = MemberIndex.from_entries([place[:3] for place in places], size, checksum, self.url(shard))
-        return replace(made, heads=heads) if heads else made
-
-    @staticmethod
-    def _check_ranges(url: str, scanned: _Scanned) -> None:
-        if scanned.compressed:
-            problem = "it is compressed, so none of its samples can be read alone; use AISShardReader"
-            raise ShardError(url, problem=problem)
-        for place in scanned.places:
-            if isinstance(place[3], SparseMap):
-                raise ShardError(url, place[0], problem="a sparse file cannot be read alone; use AISShardReader")
-
-    def _scan(self, shards: Sequence[int]) -> Iterator[tuple[int, _Scanned]]:
+    def _scan(self, shards: Sequence[int]) -> Iterator[tuple[int, Scanned]]:
         """One pass over the headers of shards."""
-        found: list[Place] = []
-        headers = decompressor = None
-        seen, limits = Seen(UNKNOWN_SIZE, None), UNLIMITED
-        pool = BufferPool(CHUNK_SIZE)
-        for chunk in stream_chunks(self.reader, self.shards, (Extent(shard) for shard in shards), pool=pool):
-            url = self.url(shards[chunk.number])
-            if headers is None or decompressor is None:
-                headers, decompressor, found = TarHeaders(url), decompressor_for(chunk.content, url), []
-                seen = Seen.of(chunk)
-                compressed = type(decompressor) is not Decompressor
-                limits = Limits.of(self.reader.config.limits, max(chunk.size, len(chunk.content)), compressed)
-            for plain in decompressor.feed(chunk.content):
-                found += headers.feed(plain)
-                if found:
-                    limits.check_list(url, found[-1][0], len(found))
-            if chunk.buffer is not None:
-                pool.give_back(chunk.buffer)
-            if chunk.last:
-                decompressor.close()
-                headers.close()
-                yield shards[chunk.number], _Scanned(found, type(decompressor) is not Decompressor, seen)
-                headers = None
+        return scan(self.reader, self.shards, shards, self.url)
+
+    def _index_of(self, shard: int, scanned: Scanned) -> MemberIndex:
+        return scanned.to_index(self.url(shard), int(self.shards.sizes[shard]))
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_latest": Latest()}
-
-
-class _Scanned(NamedTuple):
-    """What a pass over the headers of a shard has found."""
-
-    places: list[Place]
-    compressed: bool
-    seen: Seen
-
-    @property
-    def facts(self) -> Facts:
-        """What they tell of the shard."""
-        return Facts.of_names([place[0] for place in self.places])
-
-    @property
-    def has_ranges(self) -> bool:
-        """Whether each of its files can be read alone."""
-        return not self.compressed and not any(isinstance(place[3], SparseMap) for place in self.places)
