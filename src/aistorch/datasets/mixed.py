@@ -5,75 +5,26 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from itertools import groupby
-from typing import Any, ClassVar, Literal, cast, get_args
+from typing import Any, ClassVar, cast, get_args
 
 import numpy as np
 import xxhash
 from numpy.typing import NDArray
-from torch.utils.data import IterableDataset, get_worker_info
+from torch.utils.data import IterableDataset
 
+from aistorch.datasets.mix_progress import MixProgress, check_lists
 from aistorch.datasets.turns import Turns
-from aistorch.errors import ArgumentTypeError, InvalidArgumentError, ShardError, StateMismatchError
+from aistorch.datasets.worker_mix import Stop, WorkerMix
+from aistorch.errors import ArgumentTypeError, InvalidArgumentError, ShardError
 from aistorch.loading.by_position import OrderedByPosition, Place
-from aistorch.loading.epochs import LIMIT
 from aistorch.loading.protocol import Ordered
 from aistorch.loading.split import Split, SplitMixin
-from aistorch.loading.worker_state import load
 from aistorch.order.cursor import Cursor
 from aistorch.order.mixing import MixedSequence, MixPlan
 from aistorch.order.partition import Even
 
-Stop = Literal["first", "all", "never"]
 _END = object()
-_LISTS = ("active", "counts", "given", "passes", "datasets")
-
-
-@dataclass
-class _Place:
-    """Where an iteration is; a list has an entry for each dataset, unless it says otherwise.
-
-    Attributes:
-        epoch: In which the iteration began.
-        active: The numbers of the datasets that are still mixed.
-        counts: How many samples each of `active` has given since there were as many of them.
-        given: How many samples each has given in all.
-        passes: How many times each has come to its end and begun again.
-        datasets: The state in which each is to begin, None for its start.
-        process: That of the iteration.
-        started: The datasets that have begun.
-    """
-
-    epoch: int
-    active: list[int]
-    counts: list[int]
-    given: list[int]
-    passes: list[int]
-    datasets: list[Any]
-    process: int = field(default_factory=os.getpid)
-    started: set[int] = field(default_factory=set)
-
-    @classmethod
-    def start(cls, epoch: int, datasets: int) -> _Place:
-        zeros = [0] * datasets
-        return cls(epoch, list(range(datasets)), zeros.copy(), zeros.copy(), zeros.copy(), [None] * datasets)
-
-    @classmethod
-    def of_state(cls, state: Mapping[str, Any]) -> _Place:
-        active, counts, given, passes, datasets = (list(state[name]) for name in _LISTS)
-        return cls(state["epoch"], active, counts, given, passes, datasets)
-
-    def position(self) -> dict[str, Any]:
-        return {"epoch": self.epoch, **{name: list(getattr(self, name)) for name in _LISTS}}
-
-    def leave_out(self, turn: int) -> None:
-        del self.active[turn]
-        self.counts = [0] * len(self.active)
-
-    def begin_again(self, number: int) -> None:
-        self.passes[number] += 1
-        self.datasets[number] = None
 
 
 class AISMixedDataset(OrderedByPosition, IterableDataset[Any]):
@@ -132,7 +83,7 @@ class AISMixedDataset(OrderedByPosition, IterableDataset[Any]):
             self._given_world = _world_of(self._datasets)
         self._plan = MixPlan.of_weights([1] * len(self._datasets) if weights is None else weights)
         self._stop: Stop = stop
-        self._mixing: _Place | None = None
+        self._mixing: MixProgress | None = None
         self._known_sequence: MixedSequence | None = None
 
     @property
@@ -177,7 +128,9 @@ class AISMixedDataset(OrderedByPosition, IterableDataset[Any]):
         columns = []
         for number, dataset in enumerate(self._datasets):
             if not isinstance(dataset, Ordered):
-                raise TypeError(f"{self._name(number)} does not know how many samples each of {workers} workers has")
+                raise TypeError(
+                    f"{self._mix.name(number)} does not know how many samples each of {workers} workers has"
+                )
             columns.append(dataset.samples_of_workers(workers))
         return [
             sum(sizes if self._stop == "all" else self._plan.until_exhausted(sizes))
@@ -205,7 +158,7 @@ class AISMixedDataset(OrderedByPosition, IterableDataset[Any]):
         mixing = self._next_place()
         self._begin()
         self._mixing = mixing
-        return self._samples(mixing)
+        return self._mix.samples(mixing)
 
     def prepare(self, workers: int = 0) -> None:
         """See `Ordered.prepare`."""
@@ -219,27 +172,10 @@ class AISMixedDataset(OrderedByPosition, IterableDataset[Any]):
         super().check_state(state, strict)
         if self._has_positions:
             return
-        self._check_lists(state)
+        check_lists(state, self._datasets)
         for dataset, own in zip(self._datasets, state["datasets"], strict=True):
             if own is not None and isinstance(dataset, Ordered):
                 dataset.check_state(own, strict)
-
-    def _check_lists(self, state: Mapping[str, Any]) -> None:
-        """Raises StateMismatchError where the lists of a state are none, or not of these datasets."""
-        if not all(isinstance(state.get(name), list) for name in _LISTS):
-            raise StateMismatchError(f"the state lacks one of {', '.join(_LISTS)}, or it is no list")
-        count = len(self._datasets)
-        for name in _LISTS[:-1]:
-            if not all(type(number) is int and 0 <= number < LIMIT for number in state[name]):
-                raise StateMismatchError(f"the state's {name} are {state[name]!r}, and must be whole numbers")
-        lengths = [len(state[name]) for name in _LISTS]
-        if lengths != [lengths[0], lengths[0], count, count, count] or sorted(set(state["active"])) != state["active"]:
-            raise StateMismatchError(f"the lists of the state are not those of {count} datasets")
-        if state["active"] and state["active"][-1] >= count:
-            raise StateMismatchError(f"the state's active are {state['active']!r}, of {count} datasets")
-        for dataset, own in zip(self._datasets, state["datasets"], strict=True):
-            if own is not None and not (isinstance(own, Mapping) and hasattr(dataset, "load_state_dict")):
-                raise StateMismatchError(f"the state of {type(dataset).__name__} is {own!r}, which it cannot load")
 
     # By position.
 
@@ -258,7 +194,7 @@ class AISMixedDataset(OrderedByPosition, IterableDataset[Any]):
         for number in turns:
             sample = next(samples[number], _END)
             if sample is _END:
-                raise ShardError(self._name(number), problem="it has fewer samples than were counted; make it anew")
+                raise ShardError(self._mix.name(number), problem="it has fewer samples than were counted; make it anew")
             yield sample
 
     def _own_samples(self, dataset: OrderedByPosition, number: int, epoch: int, turns: Turns) -> Iterator[Any]:
@@ -273,7 +209,7 @@ class AISMixedDataset(OrderedByPosition, IterableDataset[Any]):
             sizes = [dataset._count() for dataset in self._datasets]  # type: ignore[attr-defined]
             if self._stop == "never" and 0 in sizes:
                 raise InvalidArgumentError(
-                    f"{self._name(sizes.index(0))} has no samples, and could never give its share: leave it out, "
+                    f"{self._mix.name(sizes.index(0))} has no samples, and could never give its share: leave it out, "
                     "or use stop='all'"
                 )
             make = {
@@ -293,57 +229,13 @@ class AISMixedDataset(OrderedByPosition, IterableDataset[Any]):
 
     # Each worker for itself.
 
-    def _samples(self, place: _Place) -> Iterator[Any]:
-        plan, iterators = self._plan_of(place), dict[int, Iterator[Any]]()
-        while place.active:
-            turn = plan.choose(place.counts)
-            number = place.active[turn]
-            fresh = number not in iterators and place.datasets[number] is None
-            if number not in iterators:
-                iterators[number] = self._iterator(number, place)
-            sample = next(iterators[number], _END)
-            if sample is not _END:
-                place.counts[turn] += 1
-                place.given[number] += 1
-                yield sample
-            elif self._stop == "never":
-                if fresh:
-                    raise InvalidArgumentError(
-                        f"{self._name(number)} has no samples for this process, and could never give its share: use "
-                        "fewer ranks or workers, or stop='all'"
-                    )
-                del iterators[number]
-                place.begin_again(number)
-            elif self._stop == "all":
-                place.leave_out(turn)
-                plan = self._plan_of(place)
-            else:
-                place.active, place.counts = [], []
+    @property
+    def _mix(self) -> WorkerMix:
+        return WorkerMix(self._datasets, self._plan, self._stop, self._split)
 
-    def _iterator(self, number: int, place: _Place) -> Iterator[Any]:
-        """Begins with a dataset where its turn is, in the epoch in which it is."""
-        dataset, state = self._datasets[number], place.datasets[number]
-        if isinstance(dataset, SplitMixin):
-            info = get_worker_info()
-            dataset._read_by = None if info is None else info.dataset  # the mixture shares nothing itself
-            dataset._split = dataset._split or self._split
-        if hasattr(dataset, "set_epoch"):
-            dataset.set_epoch(place.epoch + place.passes[number])
-        if state is not None:
-            # That of a dataset of this package was looked at when it was loaded, as strictly as was asked for.
-            load(dataset, state, strict=not isinstance(dataset, Ordered))
-        place.started.add(number)
-        return iter(dataset)
-
-    def _plan_of(self, place: _Place) -> MixPlan:
-        """In which turn the datasets come that have more."""
-        if len(place.active) in (0, len(self._datasets)):
-            return self._plan
-        return MixPlan.of_weights([self._plan.shares[number] for number in place.active])
-
-    def _next_place(self) -> _Place:
+    def _next_place(self) -> MixProgress:
         state = self._waiting()
-        return _Place.start(self.next_epoch, len(self._datasets)) if state is None else _Place.of_state(state)
+        return MixProgress.start(self.next_epoch, len(self._datasets)) if state is None else MixProgress.of_state(state)
 
     def _identity(self) -> dict[str, Any]:
         own = {"weights": list(self._plan.shares), "stop": self._stop}
@@ -366,22 +258,10 @@ class AISMixedDataset(OrderedByPosition, IterableDataset[Any]):
         place = self._mixing
         if place is None or self.is_waiting or place.process != os.getpid() or place.epoch != self.epoch:
             return self._next_place().position()
-        return place.position() | {"datasets": [self._state_of(number, place) for number in range(len(self._datasets))]}
+        return place.position() | {"datasets": self._mix.states(place)}
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, **self._for_pickle(), "_latest": None}
-
-    def _state_of(self, number: int, place: _Place) -> Any:
-        """The state of one dataset; of one that does not go on there is none."""
-        if number not in place.active or number not in place.started:
-            return place.datasets[number] if number in place.active else None
-        state_dict = getattr(self._datasets[number], "state_dict", None)
-        if state_dict is None:
-            raise ArgumentTypeError(f"{self._name(number)} has no state_dict: a mixture with it cannot be saved")
-        return state_dict()
-
-    def _name(self, number: int) -> str:
-        return f"dataset {number} of the mixture ({type(self._datasets[number]).__name__})"
 
 
 def _check_datasets(datasets: Sequence[Any]) -> None:

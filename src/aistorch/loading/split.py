@@ -52,6 +52,15 @@ class SplitMixin:
                 )
         self._split, self._given_world = split, (rank, world_size)
 
+    def be_read_by(self, dataset: object, split: Split | None) -> None:
+        """What a dataset that passes samples on, and shares none itself, tells those that it reads.
+
+        Args:
+            dataset: The dataset of the worker, which is that dataset or holds it; None outside a worker.
+            split: Who shares, where this dataset was told nothing of its own.
+        """
+        self._read_by, self._split = dataset, self._split or split
+
     @property
     def split(self) -> Split:
         """Who shares the samples: "ranks+workers", "ranks", "workers" or "none"."""

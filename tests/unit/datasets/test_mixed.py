@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from torch.utils.data import DataLoader, IterableDataset
 
 from aistorch import AISDataLoader, AISMixedDataset
-from aistorch.datasets.mixed import Stop
+from aistorch.datasets.worker_mix import Stop
 from aistorch.errors import ArgumentTypeError, InvalidArgumentError, StateMismatchError
 from tests.support.numbers import Numbers, Sample
 
