@@ -4,26 +4,15 @@ from __future__ import annotations
 
 import subprocess
 import uuid
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from aistore.sdk import Bucket, Client
 
 from aistorch import AISIterDataset, ReadConfig, RetryPolicy
 from aistorch.errors import ReadError
-from tests.support.cluster import Cluster, Node, why_no_cluster
+from tests.support.cluster import Cluster, Node
 
 OBJECTS = 300
-
-
-@pytest.fixture
-def cluster(tmp_path: Path) -> Iterator[Cluster]:
-    """One of its own, since it does not survive."""
-    if reason := why_no_cluster():
-        pytest.skip(reason)
-    with Cluster(tmp_path) as running:
-        yield running
 
 
 @pytest.fixture

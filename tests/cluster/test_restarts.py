@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from aistore.sdk import Bucket
@@ -23,19 +22,10 @@ from tests.cluster.faults import (
     restart_all_at_once,
     restart_one_after_another,
 )
-from tests.support.cluster import Cluster, why_no_cluster
+from tests.support.cluster import Cluster
 
 OBJECTS = 1500
 pytestmark = [pytest.mark.timeout(240), pytest.mark.filterwarnings("ignore::aistorch.errors.SlowReadWarning")]
-
-
-@pytest.fixture
-def cluster(tmp_path: Path) -> Iterator[Cluster]:
-    """One of its own, since its nodes come and go."""
-    if reason := why_no_cluster():
-        pytest.skip(reason)
-    with Cluster(tmp_path) as running:
-        yield running
 
 
 @pytest.fixture

@@ -17,8 +17,10 @@ from aistorch import AISDataLoader, AISIterDataset, AISMixedDataset, AISShardRea
 from aistorch.config import ShuffleConfig
 from aistorch.errors import ShardError
 from aistorch.fetch import chunks
-from aistorch.order.mixing import MixedSequence, MixPlan
-from aistorch.order.shards import Piece, ShardSequence
+from aistorch.order.mixed_sequence import MixedSequence
+from aistorch.order.mixing import MixPlan
+from aistorch.order.shard_sequence import ShardSequence
+from aistorch.order.shards import Piece
 from aistorch.shards import pieces, scattered
 from tests.contract.conftest import Server
 from tests.support.objects import new_bucket, put_all

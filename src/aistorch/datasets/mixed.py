@@ -21,7 +21,8 @@ from aistorch.loading.by_position import OrderedByPosition, Place
 from aistorch.loading.protocol import Ordered
 from aistorch.loading.split import Split, SplitMixin
 from aistorch.order.cursor import Cursor
-from aistorch.order.mixing import MixedSequence, MixPlan
+from aistorch.order.mixed_sequence import MixedSequence
+from aistorch.order.mixing import MixPlan
 from aistorch.order.partition import Even
 
 _END = object()

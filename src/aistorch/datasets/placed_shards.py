@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aistorch.errors import ShardError
-from aistorch.order.shards import Gather, Piece, ShardSequence
+from aistorch.order.shard_sequence import Gather, ShardSequence
+from aistorch.order.shards import Piece
 from aistorch.shards.catalog import Catalog
 from aistorch.shards.pieces import PieceReader, Run
 from aistorch.shards.scattered import ScatteredSamples

@@ -25,7 +25,8 @@ from aistorch.loading.by_position import Place
 from aistorch.loading.split import Slot, Split
 from aistorch.loading.worker_slots import Share
 from aistorch.order.partition import Even
-from aistorch.order.shards import Piece, ShardSequence
+from aistorch.order.shard_sequence import ShardSequence
+from aistorch.order.shards import Piece
 from aistorch.progress import Progress
 from aistorch.shards.catalog import Catalog
 from aistorch.shards.grouping import Group

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from aistorch.order.mixing import MixedSequence
+from aistorch.order.mixed_sequence import MixedSequence
 
 
 class Turns(Iterator[int]):
